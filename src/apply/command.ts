@@ -1,0 +1,65 @@
+// Commands: everything that changes the replicated state goes through the log as one of these.
+// A command's body is the request message of its kind, encoded, so that a client's bytes travel
+// unchanged; the envelope (proto/storage.proto, `Command`) adds who waits for the answer.
+// Results are typed, not etcd-shaped: each front door encodes them for its own protocol.
+
+import type { ErrorCode, LeaseId, Revision } from "../base/index.ts";
+import type { RangeResult, StoredKeyValue } from "../mvcc/contract.ts";
+
+export type CommandKind =
+  | "put"
+  | "deleteRange"
+  | "txn"
+  | "compaction"
+  | "leaseGrant"
+  | "leaseRevoke"
+  /** Remaining TTLs, proposed by the leader (etcd's LeaseCheckpoint). */
+  | "leaseCheckpoint"
+  | "alarm"
+  /** A started member makes its name and client URLs known. */
+  | "memberAttributes";
+
+export interface PutResult {
+  readonly kind: "put";
+  readonly revision: Revision;
+  /** Only when asked for. */
+  readonly previous: StoredKeyValue | undefined;
+}
+
+export interface DeleteRangeResult {
+  readonly kind: "deleteRange";
+  readonly revision: Revision;
+  readonly deleted: number;
+  readonly previous: readonly StoredKeyValue[];
+}
+
+export interface RangeOpResult {
+  readonly kind: "range";
+  readonly revision: Revision;
+  readonly range: RangeResult;
+}
+
+export interface TxnResult {
+  readonly kind: "txn";
+  readonly revision: Revision;
+  readonly succeeded: boolean;
+  readonly responses: readonly TxnOpResult[];
+}
+
+export type TxnOpResult = PutResult | DeleteRangeResult | RangeOpResult | TxnResult;
+
+export type CommandResult =
+  | PutResult
+  | DeleteRangeResult
+  | TxnResult
+  | { readonly kind: "compaction"; readonly revision: Revision }
+  | {
+      readonly kind: "leaseGrant";
+      readonly revision: Revision;
+      readonly id: LeaseId;
+      readonly ttlSeconds: number;
+    }
+  | { readonly kind: "leaseRevoke"; readonly revision: Revision }
+  | { readonly kind: "alarm"; readonly revision: Revision }
+  | { readonly kind: "done"; readonly revision: Revision }
+  | { readonly kind: "error"; readonly code: ErrorCode };

@@ -1,0 +1,155 @@
+// What the rest of the system sees of the MVCC store.
+//
+// The store is synchronous and pure; its pages and blocks live in an Engine that it never calls.
+// Whenever an operation needs a record that is not in memory it throws MissingRecords; the caller
+// loads those records (async), hands them to `load`, and runs the operation again. An operation
+// that threw has changed nothing. Callers prefetch what a batch touches, so the throw is rare.
+
+import type { LeaseId, Revision } from "../base/index.ts";
+import type { BatchOperation } from "../storage/engine.ts";
+
+/** Thrown by reads and writes: load `keys` from the engine, call `load`, run again. */
+export class MissingRecords extends Error {
+  override name = "MissingRecords";
+  readonly keys: readonly Uint8Array[];
+
+  constructor(keys: readonly Uint8Array[]) {
+    super("records must be loaded");
+    this.keys = keys;
+  }
+}
+
+/** A key-value pair as stored: encoded once, when written, and spliced ever after. */
+export interface StoredKeyValue {
+  /** Field 2 of a message: tag 0x12, length, KeyValue. Fits RangeResponse.kvs, Event.kv, PutResponse.prev_kv. */
+  readonly field: Uint8Array;
+  /** The encoded mvccpb.KeyValue alone (the tail of `field`). */
+  readonly message: Uint8Array;
+}
+
+/** What the index knows of a key, without its value. */
+export interface KeyMeta {
+  readonly createRevision: Revision;
+  readonly modRevision: Revision;
+  readonly version: number;
+  readonly lease: LeaseId;
+}
+
+/** One change, as watchers get it and leases follow it. Immutable, shared by all watchers. */
+export interface StoredEvent {
+  readonly kind: "put" | "delete";
+  readonly key: Uint8Array;
+  readonly revision: Revision;
+  /** True for a put that made the key. */
+  readonly created: boolean;
+  /** Revision of the pair that this event replaced or deleted; 0 if there was none. */
+  readonly previousRevision: Revision | 0;
+  /** Order within the revision, and that of the replaced pair. */
+  readonly sub: number;
+  readonly previousSub: number;
+  readonly lease: LeaseId;
+  readonly previousLease: LeaseId;
+  /** Encoded mvccpb.Event without prev_kv. */
+  readonly message: Uint8Array;
+}
+
+/** What one write transaction changed. */
+export interface Commit {
+  readonly revision: Revision;
+  readonly events: readonly StoredEvent[];
+}
+
+/** `rangeEnd` as in etcd: empty = the single key; one zero byte = every key >= `key`. */
+export interface KeyRange {
+  readonly key: Uint8Array;
+  readonly rangeEnd: Uint8Array;
+}
+
+export type SortTarget = "key" | "version" | "create" | "mod" | "value";
+
+export interface RangeQuery extends KeyRange {
+  /** 0 = latest. The caller has checked compacted <= revision <= current. */
+  readonly revision: Revision | 0;
+  /** 0 = no limit. */
+  readonly limit: number;
+  readonly keysOnly: boolean;
+  readonly countOnly: boolean;
+  readonly sortTarget: SortTarget;
+  readonly sortOrder: "none" | "ascend" | "descend";
+  /** 0 = no bound. */
+  readonly minModRevision: number;
+  readonly maxModRevision: number;
+  readonly minCreateRevision: number;
+  readonly maxCreateRevision: number;
+}
+
+export interface RangeResult {
+  readonly kvs: readonly StoredKeyValue[];
+  readonly more: boolean;
+  /** All keys of the range at that revision, whatever limit and filters say. */
+  readonly count: number;
+}
+
+export interface StoreReader {
+  /** Current revision; 1 when empty. */
+  readonly revision: Revision;
+  /** Reads below it are refused; 0 before the first compaction (and -1 never). */
+  readonly compactedRevision: Revision;
+  range(query: RangeQuery): RangeResult;
+  /** The latest pair's metadata, or undefined. */
+  meta(key: Uint8Array): KeyMeta | undefined;
+  /** The latest pair, or undefined. */
+  get(key: Uint8Array): StoredKeyValue | undefined;
+  /** The pair written at exactly (revision, sub); for prev_kv. Undefined once compacted. */
+  at(revision: Revision, sub: number): StoredKeyValue | undefined;
+  /** Keys attached to a lease, sorted. */
+  leaseKeys(lease: LeaseId): Uint8Array[];
+  /** Events of revisions from..to inclusive that are not compacted, in order; at most about `maxEvents`, whole revisions. */
+  events(from: Revision, to: Revision, maxEvents: number): Commit[];
+}
+
+/** Open only inside `Store.transact`. Reads see the transaction's own writes. */
+export interface WriteTransaction extends StoreReader {
+  /** Returns the replaced pair's metadata. Bytes are copied. */
+  put(key: Uint8Array, value: Uint8Array, lease: LeaseId): KeyMeta | undefined;
+  /** Deletes the keys of the range; returns their pairs, in key order, when asked, else only counts. */
+  deleteRange(
+    range: KeyRange,
+    wantPrevious: boolean,
+  ): { readonly deleted: number; readonly previous: readonly StoredKeyValue[] };
+}
+
+/** One consistent point of the store, for the engine. */
+export interface Checkpoint {
+  readonly operations: readonly BatchOperation[];
+  /** Bytes in `operations`, roughly. */
+  readonly sizeBytes: number;
+}
+
+export interface Store extends StoreReader {
+  /**
+   * Runs `body` as one transaction with one revision. Nothing changed = no revision consumed and
+   * `commit` undefined. If `body` throws (MissingRecords included) nothing has happened.
+   */
+  transact<T>(body: (txn: WriteTransaction) => T): {
+    readonly value: T;
+    readonly commit: Commit | undefined;
+  };
+  /** Moves the compaction point (the caller has checked the revision); space is freed by `compactStep`. */
+  compact(revision: Revision): void;
+  /** One bounded piece of background compaction; false when none is left. May throw MissingRecords. */
+  compactStep(): boolean;
+  /** Installs records loaded for MissingRecords; undefined = the engine has none. */
+  load(records: readonly { readonly key: Uint8Array; readonly value: Uint8Array | undefined }[]): void;
+  /**
+   * History since the last checkpoint, the store's own meta, and (as the budget and volume policy
+   * say) dirty pages. The caller adds its own meta and writes all of it as ONE batch, then calls
+   * `checkpointDone`. At most one is out at a time.
+   */
+  checkpoint(): Checkpoint;
+  checkpointDone(): void;
+  /** Bytes of changes not yet handed to a checkpoint; the caller's cue to start one. */
+  readonly pendingBytes: number;
+  /** Drops clean cached records beyond the memory budget. Called between batches. */
+  trim(): void;
+}

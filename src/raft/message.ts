@@ -1,0 +1,108 @@
+// The messages of the protocol: a closed union, one variant per purpose. Every message carries
+// `from`, `to` and the sender's `term`. What arrives from a peer is validated, never asserted.
+
+import type { Entry, LogIndex, MemberId, SnapshotMeta, Term } from "../base/index.ts";
+
+interface Envelope {
+  readonly from: MemberId;
+  readonly to: MemberId;
+  readonly term: Term;
+}
+
+/** AppendEntries (Raft section 5.3). `previous*` name the entry before `entries`. */
+export interface AppendRequest extends Envelope {
+  readonly kind: "appendRequest";
+  readonly previousIndex: LogIndex;
+  readonly previousTerm: Term;
+  readonly entries: readonly Entry[];
+  readonly commit: LogIndex;
+}
+
+/** Accepts up to `index`, or rejects the probe at `index` with a hint of where logs may agree. */
+export interface AppendResponse extends Envelope {
+  readonly kind: "appendResponse";
+  readonly index: LogIndex;
+  readonly rejected: boolean;
+  readonly hintIndex: LogIndex;
+  readonly hintTerm: Term;
+}
+
+/** Liveness, and the ReadIndex round named by `readRound` (0 for none). */
+export interface HeartbeatRequest extends Envelope {
+  readonly kind: "heartbeatRequest";
+  readonly commit: LogIndex;
+  readonly readRound: number;
+}
+
+export interface HeartbeatResponse extends Envelope {
+  readonly kind: "heartbeatResponse";
+  readonly readRound: number;
+}
+
+/** RequestVote; with `preVote` it asks only whether a vote would be given (dissertation 9.6). */
+export interface VoteRequest extends Envelope {
+  readonly kind: "voteRequest";
+  readonly preVote: boolean;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  /** A leadership transfer: granted even while a leader is heard (dissertation 3.10). */
+  readonly transfer: boolean;
+}
+
+export interface VoteResponse extends Envelope {
+  readonly kind: "voteResponse";
+  readonly preVote: boolean;
+  readonly granted: boolean;
+}
+
+/**
+ * InstallSnapshot. The core deals only in `snapshot`, its position; the caller streams the data
+ * beside it and steps this into the receiver once the data is there whole.
+ */
+export interface SnapshotRequest extends Envelope {
+  readonly kind: "snapshotRequest";
+  readonly snapshot: SnapshotMeta;
+}
+
+/** Tells the best follower to campaign at once (leadership transfer). */
+export interface TimeoutNow extends Envelope {
+  readonly kind: "timeoutNow";
+}
+
+/** A follower's proposals on their way to the leader. */
+export interface ProposeForward extends Envelope {
+  readonly kind: "proposeForward";
+  readonly proposals: readonly Uint8Array[];
+}
+
+/** A follower asks the leader for a read index; `context` comes back with the answer. */
+export interface ReadIndexRequest extends Envelope {
+  readonly kind: "readIndexRequest";
+  readonly context: number;
+}
+
+export interface ReadIndexResponse extends Envelope {
+  readonly kind: "readIndexResponse";
+  readonly context: number;
+  readonly index: LogIndex;
+}
+
+/** A member asks the leader to hand leadership to `transferee`. */
+export interface TransferForward extends Envelope {
+  readonly kind: "transferForward";
+  readonly transferee: MemberId;
+}
+
+export type Message =
+  | AppendRequest
+  | AppendResponse
+  | HeartbeatRequest
+  | HeartbeatResponse
+  | VoteRequest
+  | VoteResponse
+  | SnapshotRequest
+  | TimeoutNow
+  | ProposeForward
+  | ReadIndexRequest
+  | ReadIndexResponse
+  | TransferForward;

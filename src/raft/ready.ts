@@ -1,0 +1,119 @@
+// Ready: the list of work that the core hands to its caller. Durability order is in the shape:
+// what must wait for the disk stands inside `persist`.
+
+import type { ConfState, Entry, HardState, LogIndex, MemberId, SnapshotMeta, Term } from "../base/index.ts";
+import type { Message } from "./message.ts";
+
+/** One durable write. At most one is out at a time; `RaftNode.persisted()` ends it. */
+export interface Persist {
+  /** Present when term, vote or commit changed since the last write. */
+  readonly hardState: HardState | undefined;
+  /** Contiguous; the first may overwrite an older, conflicting entry of the log on disk. */
+  readonly entries: readonly Entry[];
+  /** Present when a received snapshot replaces the log; write it before `entries`. */
+  readonly snapshot: SnapshotMeta | undefined;
+  /** Leave only after everything above is durable (votes, append acknowledgements). */
+  readonly thenSend: readonly Message[];
+}
+
+/** A read may be served once applied >= index. */
+export interface ReadReady {
+  readonly context: number;
+  readonly index: LogIndex;
+}
+
+export interface Ready {
+  /** Undefined when there is nothing to write or `canPersist` was false. */
+  readonly persist: Persist | undefined;
+  /** May leave at once, in parallel with the write. */
+  readonly sendNow: readonly Message[];
+  /** Committed, durable here, in order, each handed out exactly once. */
+  readonly committed: readonly Entry[];
+  readonly reads: readonly ReadReady[];
+  /** Contexts of reads that will never be answered (leader lost or changed): fail or retry them. */
+  readonly readsDropped: readonly number[];
+}
+
+/** A membership change (dissertation 4.3): more than one step goes through a joint configuration. */
+export interface ConfChange {
+  readonly steps: readonly ConfChangeStep[];
+}
+
+export interface ConfChangeStep {
+  readonly kind: "addVoter" | "addLearner" | "remove";
+  readonly member: MemberId;
+}
+
+export type Role = "follower" | "preCandidate" | "candidate" | "leader";
+
+/** What an observer may know of the core. */
+export interface RaftStatus {
+  readonly self: MemberId;
+  readonly role: Role;
+  readonly term: Term;
+  /** 0n when no leader is known. */
+  readonly leader: MemberId;
+  readonly commit: LogIndex;
+  readonly applied: LogIndex;
+  readonly lastIndex: LogIndex;
+  readonly isLearner: boolean;
+  readonly transferee: MemberId;
+  /** Leader only: match index and state of each other member. */
+  readonly progress: ReadonlyMap<
+    MemberId,
+    {
+      readonly match: LogIndex;
+      readonly next: LogIndex;
+      readonly state: "probe" | "replicate" | "snapshot";
+      readonly recentlyActive: boolean;
+      readonly isLearner: boolean;
+    }
+  >;
+}
+
+export type ProposeOutcome =
+  | { readonly kind: "appended"; readonly index: LogIndex; readonly term: Term }
+  | { readonly kind: "forwarded" }
+  | {
+      readonly kind: "refused";
+      readonly reason: "noLeader" | "transferring" | "backlog" | "notMember" | "pendingChange";
+    };
+
+/**
+ * The core's door; `RaftNode` implements it.
+ *
+ * The caller's loop: feed `tick`, `step`, `propose`, `readIndex`; then, while `hasReady()`, take
+ * `ready()`, send `sendNow`, start the write, apply `committed` and tell `appliedTo`. When the
+ * write is durable call `persisted()`, send its `thenSend`, and look again.
+ */
+export interface RaftCore {
+  tick(): void;
+  step(message: Message): void;
+  propose(data: Uint8Array): ProposeOutcome;
+  /**
+   * Appends a membership change as a `confChange` entry holding `data`, the caller's encoding of
+   * `change`. Leader only; refused while another is not applied.
+   */
+  proposeConfChange(change: ConfChange, data: Uint8Array): ProposeOutcome;
+  /**
+   * Tells that a committed `confChange` entry is being applied; empty entry data means "leave the
+   * joint state", passed as undefined. Returns the configuration now in force.
+   */
+  applyConfChange(change: ConfChange | undefined): ConfState;
+  /** Asks for a read index; the answer comes in `Ready.reads` or `Ready.readsDropped`. */
+  readIndex(context: number): void;
+  transferLeadership(to: MemberId): void;
+  hasReady(canPersist: boolean): boolean;
+  ready(canPersist: boolean): Ready;
+  /** The write handed out last is durable. */
+  persisted(): void;
+  /** Everything up to `index` is applied. */
+  appliedTo(index: LogIndex): void;
+  /** A snapshot of the state at `index` exists: drop the log up to `keepFrom` (exclusive). */
+  compactTo(keepFrom: LogIndex): void;
+  /** The snapshot for `to` was delivered whole, or failed: resume probing. */
+  reportSnapshot(to: MemberId, delivered: boolean): void;
+  /** The link to `to` broke: replication falls back to probing. */
+  reportUnreachable(to: MemberId): void;
+  status(): RaftStatus;
+}
