@@ -12,3 +12,4 @@ export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
 export * from "./log-entry.ts";
+export * from "./metrics.ts";
