@@ -4,7 +4,12 @@
 
 import type { GrpcStatus } from "../base/index.ts";
 
-/** Thrown or passed by a handler; becomes grpc-status and grpc-message. */
+/**
+ * Thrown or passed by a handler; becomes grpc-status and grpc-message. A handler may also throw
+ * QuorateError (its own status and text) or DecodeError (INTERNAL, as grpc-go answers a request
+ * that does not parse). Anything else is a programmer's error: the call is answered INTERNAL and
+ * the error is thrown again outside of any call, where the process entry sees it.
+ */
 export class RpcError extends Error {
   override name = "RpcError";
   readonly status: GrpcStatus;
@@ -19,10 +24,13 @@ export class RpcError extends Error {
 export interface CallContext {
   /** "/package.Service/Method". */
   readonly path: string;
-  /** First value of a request header (lower-case name), or undefined. "-bin" values are decoded. */
+  /**
+   * First value of a request header (lower-case name), or undefined. A "-bin" value comes decoded
+   * from base64, one character a byte (latin1).
+   */
   metadata(name: string): string | undefined;
   readonly peer: PeerInfo;
-  /** Monotonic milliseconds by which the client wants its answer; undefined for none. */
+  /** performance.now() by which the client wants its answer, milliseconds; undefined for none. */
   readonly deadlineMs: number | undefined;
   /** True once the client has gone or the deadline passed. */
   readonly cancelled: boolean;
@@ -79,6 +87,25 @@ export interface Service {
   readonly methods: Readonly<Record<string, MethodHandler>>;
 }
 
+/** A request over HTTP/2 that is not gRPC (GET /health), its body complete. */
+export interface HttpRequest {
+  readonly method: string;
+  /** ":path", with its query. */
+  readonly path: string;
+  readonly authority: string;
+  /** First value of a header (lower-case name), or undefined. */
+  header(name: string): string | undefined;
+  readonly body: Uint8Array;
+  readonly peer: PeerInfo;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  /** Lower-case names; content-length is added. */
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Uint8Array;
+}
+
 export interface GrpcServerOptions {
   /** Largest request message, bytes. */
   readonly receiveMessageBytesMax: number;
@@ -92,6 +119,11 @@ export interface GrpcServerOptions {
   readonly onCallEnd?: ((path: string, status: GrpcStatus, elapsedMs: number) => void) | undefined;
   /** Called with byte counts read from and written to clients, for metrics. */
   readonly onTraffic?: ((receivedBytes: number, sentBytes: number) => void) | undefined;
+  /**
+   * Answers requests whose content-type is not gRPC's; without it they get 415, as from grpc-go.
+   * Only the direct implementation has it.
+   */
+  readonly onHttpRequest?: ((request: HttpRequest) => HttpReply | Promise<HttpReply>) | undefined;
 }
 
 /** A server that is given connections, already known to speak HTTP/2. */
