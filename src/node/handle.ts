@@ -10,7 +10,7 @@ import type {
   Revision,
   Term,
 } from "../base/index.ts";
-import type { CommandKind, CommandResult } from "../apply/command.ts";
+import type { CommandKind, CommandResult, TxnResult } from "../apply/command.ts";
 import type { StoreReader } from "../mvcc/contract.ts";
 import type { WatchStream, WatchStreamSink } from "../mvcc/watch-contract.ts";
 
@@ -26,7 +26,7 @@ export type {
   StoreReader,
 } from "../mvcc/contract.ts";
 export type * from "../mvcc/watch-contract.ts";
-export type { CommandKind, CommandResult } from "../apply/command.ts";
+export type { CommandKind, CommandResult, TxnOpResult, TxnResult } from "../apply/command.ts";
 
 export interface Member {
   readonly id: MemberId;
@@ -63,6 +63,11 @@ export interface NodeStatus {
 /** The applied state, for reading inside `NodeHandle.read`. */
 export interface StateReader {
   readonly store: StoreReader;
+  /**
+   * Evaluates an encoded TxnRequest whose operations are all ranges, by the rules that apply
+   * follows: comparisons, then the ranges of the chosen branch.
+   */
+  readTxn(encoded: Uint8Array): TxnResult | ErrorResult;
   /** Granted leases, ids ascending. */
   leaseIds(): LeaseId[];
   leaseExists(id: LeaseId): boolean;
@@ -84,6 +89,7 @@ export interface HashResult {
 }
 
 export interface NodeHandle {
+  /** Cheap: asked once or twice for every request. */
   status(): NodeStatus;
   /**
    * Replicates a command and resolves with what applying it gave, once it is durable on a quorum
