@@ -1,0 +1,273 @@
+// A gRPC client light enough not to be the bottleneck: HTTP/2 frames written by hand, headers as
+// indexes into the dynamic table after the first request, answers not decoded beyond what tells
+// success. It serves the benchmarks only and trusts its server.
+
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+
+const frameData = 0;
+const frameHeaders = 1;
+const frameReset = 3;
+const frameSettings = 4;
+const framePing = 6;
+const frameGoAway = 7;
+const frameWindowUpdate = 8;
+
+const flagEndStream = 1;
+const flagAck = 1;
+const flagEndHeaders = 4;
+
+const windowBytes = 0x7fff_0000;
+
+/** What became of a unary call: its reply message, or undefined when it failed. */
+export type ReplyCallback = (reply: Buffer | undefined) => void;
+
+/** Receives the messages of a stream. */
+export interface StreamListener {
+  onMessage(message: Buffer): void;
+  onEnd(): void;
+}
+
+interface OpenCall {
+  readonly onReply: ReplyCallback | undefined;
+  readonly listener: StreamListener | undefined;
+  body: Buffer | undefined;
+}
+
+export class LoadConnection {
+  readonly #socket: Socket;
+  readonly #authority: string;
+  readonly #calls = new Map<number, OpenCall>();
+  /** Header blocks by path, once their fields stand in the server's dynamic table. */
+  readonly #blocks = new Map<string, Buffer>();
+  #tableSize = 0;
+  readonly #tablePositions = new Map<string, number>();
+  #nextStream = 1;
+  #pending: Buffer = Buffer.alloc(0);
+  #out: Buffer[] = [];
+  #flushScheduled = false;
+  #receivedSinceUpdate = 0;
+  #failed = false;
+
+  static open(host: string, port: number): Promise<LoadConnection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host, port, noDelay: true });
+      socket.once("error", reject);
+      socket.once("connect", () => {
+        socket.off("error", reject);
+        resolve(new LoadConnection(socket, `${host}:${port}`));
+      });
+    });
+  }
+
+  private constructor(socket: Socket, authority: string) {
+    this.#socket = socket;
+    this.#authority = authority;
+    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    socket.on("error", () => this.#fail());
+    socket.on("close", () => this.#fail());
+    const settings = Buffer.alloc(6);
+    settings.writeUInt16BE(4, 0);
+    settings.writeUInt32BE(windowBytes, 2);
+    const update = Buffer.alloc(4);
+    update.writeUInt32BE(windowBytes, 0);
+    this.#write(Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+    this.#write(frame(frameSettings, 0, 0, settings));
+    this.#write(frame(frameWindowUpdate, 0, 0, update));
+  }
+
+  /** Sends a unary call; `message` must not change until the answer is there. */
+  call(path: string, message: Uint8Array, onReply: ReplyCallback): void {
+    if (this.#failed) {
+      onReply(undefined);
+      return;
+    }
+    const stream = this.#begin(path, { onReply, listener: undefined, body: undefined });
+    this.#sendMessage(stream, message, true);
+  }
+
+  /** Opens a stream and returns how to write to it. */
+  openStream(path: string, listener: StreamListener): (message: Uint8Array) => void {
+    const stream = this.#begin(path, { onReply: undefined, listener, body: undefined });
+    return (message) => this.#sendMessage(stream, message, false);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #begin(path: string, call: OpenCall): number {
+    const stream = this.#nextStream;
+    this.#nextStream += 2;
+    this.#calls.set(stream, call);
+    this.#write(frame(frameHeaders, flagEndHeaders, stream, this.#headerBlock(path)));
+    return stream;
+  }
+
+  #sendMessage(stream: number, message: Uint8Array, end: boolean): void {
+    const bytes = Buffer.allocUnsafe(14 + message.length);
+    bytes.writeUIntBE(5 + message.length, 0, 3);
+    bytes[3] = frameData;
+    bytes[4] = end ? flagEndStream : 0;
+    bytes.writeUInt32BE(stream, 5);
+    bytes[9] = 0;
+    bytes.writeUInt32BE(message.length, 10);
+    bytes.set(message, 14);
+    this.#write(bytes);
+  }
+
+  #headerBlock(path: string): Buffer {
+    const known = this.#blocks.get(path);
+    if (known !== undefined) {
+      return known;
+    }
+    // Adding entries moves those before them: every remembered block is out of date.
+    this.#blocks.clear();
+    const parts: Buffer[] = [Buffer.from([0x83, 0x86])];
+    const fields: [name: string, value: string][] = [
+      [":path", path],
+      [":authority", this.#authority],
+      ["content-type", "application/grpc"],
+      ["te", "trailers"],
+    ];
+    const nameIndexes: Record<string, number> = { ":path": 4, ":authority": 1, "content-type": 31 };
+    const fresh = fields.filter(([name, value]) => !this.#tablePositions.has(name + value));
+    for (const [name, value] of fields) {
+      const position = this.#tablePositions.get(name + value);
+      if (position !== undefined) {
+        parts.push(Buffer.from([0x80 | (62 + this.#tableSize - 1 - position)]));
+        continue;
+      }
+      const index = nameIndexes[name];
+      parts.push(index === undefined ? Buffer.from([0x40]) : Buffer.from([0x40 | index]));
+      if (index === undefined) {
+        parts.push(literal(name));
+      }
+      parts.push(literal(value));
+      this.#tablePositions.set(name + value, this.#tableSize++);
+    }
+    const block = Buffer.concat(parts);
+    if (fresh.length === 0) {
+      this.#blocks.set(path, block);
+    }
+    return block;
+  }
+
+  #write(bytes: Buffer): void {
+    this.#out.push(bytes);
+    if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      setImmediate(() => {
+        this.#flushScheduled = false;
+        const out = this.#out;
+        this.#out = [];
+        if (!this.#failed) {
+          this.#socket.write(out.length === 1 ? (out[0] as Buffer) : Buffer.concat(out));
+        }
+      });
+    }
+  }
+
+  #receive(chunk: Buffer): void {
+    let bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    while (bytes.length >= 9) {
+      const length = bytes.readUIntBE(0, 3);
+      if (bytes.length < 9 + length) {
+        break;
+      }
+      const type = bytes[3] as number;
+      const flags = bytes[4] as number;
+      const stream = bytes.readUInt32BE(5) & 0x7fff_ffff;
+      this.#onFrame(type, flags, stream, bytes.subarray(9, 9 + length));
+      bytes = bytes.subarray(9 + length);
+    }
+    this.#pending = bytes;
+  }
+
+  #onFrame(type: number, flags: number, stream: number, payload: Buffer): void {
+    switch (type) {
+      case frameData:
+        this.#onData(stream, payload, (flags & flagEndStream) !== 0);
+        break;
+      case frameHeaders:
+        if ((flags & flagEndStream) !== 0) {
+          this.#end(stream);
+        }
+        break;
+      case frameReset:
+        this.#end(stream, true);
+        break;
+      case frameSettings:
+        if ((flags & flagAck) === 0) {
+          this.#write(frame(frameSettings, flagAck, 0, Buffer.alloc(0)));
+        }
+        break;
+      case framePing:
+        if ((flags & flagAck) === 0) {
+          this.#write(frame(framePing, flagAck, 0, payload));
+        }
+        break;
+      case frameGoAway:
+        this.#fail();
+        break;
+      default:
+    }
+  }
+
+  #onData(stream: number, payload: Buffer, end: boolean): void {
+    this.#receivedSinceUpdate += payload.length;
+    if (this.#receivedSinceUpdate > 0x1000_0000) {
+      const update = Buffer.alloc(4);
+      update.writeUInt32BE(this.#receivedSinceUpdate, 0);
+      this.#receivedSinceUpdate = 0;
+      this.#write(frame(frameWindowUpdate, 0, 0, update));
+    }
+    const call = this.#calls.get(stream);
+    if (call === undefined) {
+      return;
+    }
+    call.body = call.body === undefined ? payload : Buffer.concat([call.body, payload]);
+    if (call.listener !== undefined) {
+      let body = call.body;
+      while (body.length >= 5 && body.length >= 5 + body.readUInt32BE(1)) {
+        const size = 5 + body.readUInt32BE(1);
+        call.listener.onMessage(body.subarray(5, size));
+        body = body.subarray(size);
+      }
+      call.body = body;
+    }
+    if (end) {
+      this.#end(stream);
+    }
+  }
+
+  #end(stream: number, failed = false): void {
+    const call = this.#calls.get(stream);
+    if (call !== undefined) {
+      this.#calls.delete(stream);
+      call.listener?.onEnd();
+      call.onReply?.(failed || call.body === undefined ? undefined : call.body.subarray(5));
+    }
+  }
+
+  #fail(): void {
+    this.#failed = true;
+    for (const stream of [...this.#calls.keys()]) {
+      this.#end(stream, true);
+    }
+  }
+}
+
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(9 + payload.length);
+  bytes.writeUIntBE(payload.length, 0, 3);
+  bytes[3] = type;
+  bytes[4] = flags;
+  bytes.writeUInt32BE(stream, 5);
+  payload.copy(bytes, 9);
+  return bytes;
+}
+
+function literal(text: string): Buffer {
+  return Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
+}
