@@ -21,7 +21,7 @@ const linesPerFileMax = 500;
 const linesPerFunctionMax = 70;
 const columnsMax = 100;
 
-const src = readSources(root, "src", [".ts"]);
+const src = readSources(root, "src", [".ts", ".cts"]);
 const others = ["test", "bench", "scripts", "cluster"]
   .filter((folder) => existsSync(join(root, folder)))
   .flatMap((folder) => readSources(root, folder, [".ts", ".js"]));

@@ -1,0 +1,268 @@
+// From settings, as text by flag name, to a validated ServerConfig.
+
+import {
+  type AutoCompaction,
+  checkTimes,
+  type InitialMember,
+  type LogConfig,
+  memoryBudgetBytesMin,
+  quotaBytesDefault,
+  type ServerConfig,
+} from "./config.ts";
+import { ConfigError, quoted } from "./config-error.ts";
+import { type Flag, lookUpFlag } from "./flags/index.ts";
+import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
+import type { Notice, Settings } from "./settings.ts";
+import { checkAdvertisedUrls, checkListenUrls, parseUrls, type ServerUrl } from "./urls.ts";
+import { parseBool, parseDurationMs, parseList, parseSizeBytes, parseWhole } from "./values.ts";
+
+/** Typed access to settings, with the defaults of the flag table. */
+class Reader {
+  readonly #settings: Settings;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+  }
+
+  isSet(name: string): boolean {
+    return this.#settings.values.has(name);
+  }
+
+  text(name: string): string {
+    return this.#settings.values.get(name)?.text ?? flagOf(name).default;
+  }
+
+  bool(name: string): boolean {
+    return parseBool(this.text(name));
+  }
+
+  whole(name: string): number {
+    return parseWhole(this.text(name), true);
+  }
+
+  /** A whole number of at least 1. */
+  positive(name: string): number {
+    const value = this.whole(name);
+    if (value < 1) {
+      throw new ConfigError(`--${name} must be >0 (set to ${value})`);
+    }
+    return value;
+  }
+
+  durationMs(name: string): number {
+    const value = parseDurationMs(this.text(name));
+    if (value < 0) {
+      throw new ConfigError(`--${name} must not be negative (set to ${this.text(name)})`);
+    }
+    return value;
+  }
+
+  urls(name: string): ServerUrl[] {
+    const text = this.text(name);
+    return text === "" ? [] : parseUrls(text);
+  }
+}
+
+function flagOf(name: string): Flag {
+  const found = lookUpFlag(name);
+  if (found.kind !== "flag") {
+    throw new TypeError(`no flag ${name} in the table`);
+  }
+  return found.flag;
+}
+
+/** The configuration and what is to be logged about it. Throws ConfigError. */
+export function buildConfig(
+  settings: Settings,
+  isTerminal: boolean,
+): { readonly config: ServerConfig; readonly notices: readonly Notice[] } {
+  const read = new Reader(settings);
+  const name = read.text("name");
+  const cluster = readCluster(read, name);
+  const heartbeatIntervalMs = read.whole("heartbeat-interval");
+  const electionTimeoutMs = read.whole("election-timeout");
+  checkTimes(heartbeatIntervalMs, electionTimeoutMs);
+  const config: ServerConfig = {
+    name,
+    dataDir: read.text("data-dir") === "" ? `${name}.etcd` : read.text("data-dir"),
+    ...cluster,
+    heartbeatIntervalMs,
+    electionTimeoutMs,
+    initialElectionTickAdvance: read.bool("initial-election-tick-advance"),
+    snapshotCountEntries: read.positive("snapshot-count"),
+    snapshotCatchUpEntries: read.positive("snapshot-catchup-entries"),
+    ...readLimits(read),
+    keepAliveMinTimeMs: read.durationMs("grpc-keepalive-min-time"),
+    keepAliveIntervalMs: orNever(read.durationMs("grpc-keepalive-interval")),
+    keepAliveTimeoutMs: orNever(read.durationMs("grpc-keepalive-timeout")),
+    watchProgressNotifyIntervalMs: readProgressInterval(read),
+    autoCompaction: readAutoCompaction(read),
+    metrics: read.text("metrics") === "extensive" ? "extensive" : "basic",
+    grpcServer: read.text("grpc-server") === "grpc-js" ? "grpc-js" : "direct",
+    emulatedVersion: readVersion(read),
+    log: readLog(read, isTerminal),
+  };
+  return { config, notices: [...settings.notices, ...noticesOf(read, config)] };
+}
+
+function orNever(valueMs: number): number {
+  return valueMs === 0 ? Number.POSITIVE_INFINITY : valueMs;
+}
+
+interface ClusterPart {
+  readonly listenClientUrls: readonly ServerUrl[];
+  readonly listenPeerUrls: readonly ServerUrl[];
+  readonly advertiseClientUrls: readonly string[];
+  readonly advertisePeerUrls: readonly string[];
+  readonly initialCluster: readonly InitialMember[];
+  readonly initialClusterState: "new" | "existing";
+  readonly initialClusterToken: string;
+}
+
+function readCluster(read: Reader, name: string): ClusterPart {
+  const listenClientUrls = readListenUrls(read, "listen-client-urls");
+  const listenPeerUrls = readListenUrls(read, "listen-peer-urls");
+  if (read.isSet("listen-client-urls") && !read.isSet("advertise-client-urls")) {
+    throw new ConfigError(
+      "--advertise-client-urls is required when --listen-client-urls is set explicitly",
+    );
+  }
+  const advertiseClientUrls = readAdvertisedUrls(read, "advertise-client-urls");
+  const advertisePeerUrls = readAdvertisedUrls(read, "initial-advertise-peer-urls");
+  const isNew = read.text("initial-cluster-state") === "new";
+  // As in etcd, a cluster that is not named is this member alone.
+  const initialCluster = read.isSet("initial-cluster")
+    ? parseInitialCluster(read.text("initial-cluster"))
+    : [{ name, peerUrls: advertisePeerUrls }];
+  checkInitialCluster(initialCluster, name, advertisePeerUrls, isNew);
+  return {
+    listenClientUrls,
+    listenPeerUrls,
+    advertiseClientUrls,
+    advertisePeerUrls,
+    initialCluster,
+    initialClusterState: isNew ? "new" : "existing",
+    initialClusterToken: read.text("initial-cluster-token"),
+  };
+}
+
+function readListenUrls(read: Reader, name: string): ServerUrl[] {
+  const urls = read.urls(name);
+  if (urls.length === 0) {
+    throw new ConfigError(`--${name} must name an address to listen on`);
+  }
+  checkListenUrls(urls);
+  for (const url of urls) {
+    if (url.scheme !== "http") {
+      throw new ConfigError(`--${name} cannot listen on ${url.text}: only http for now`);
+    }
+  }
+  return urls;
+}
+
+function readAdvertisedUrls(read: Reader, name: string): string[] {
+  const urls = read.urls(name);
+  try {
+    checkAdvertisedUrls(urls);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      const given = quoted(urls.map((url) => url.text).join(","));
+      throw new ConfigError(`--${name} ${given} must be "host:port" (${error.message})`);
+    }
+    throw error;
+  }
+  return urls.map((url) => url.text);
+}
+
+function readLimits(read: Reader) {
+  const quota = read.whole("quota-backend-bytes");
+  const memoryBudgetBytes = parseSizeBytes(read.text("memory-budget"));
+  if (memoryBudgetBytes < memoryBudgetBytesMin) {
+    throw new ConfigError(
+      `--memory-budget must be at least ${memoryBudgetBytesMin / 2 ** 20}MiB ` +
+        `(set to ${read.text("memory-budget")})`,
+    );
+  }
+  return {
+    quotaBytes: quota < 0 ? Number.POSITIVE_INFINITY : quota === 0 ? quotaBytesDefault : quota,
+    memoryBudgetBytes,
+    txnOpsMax: read.positive("max-txn-ops"),
+    requestSizeBytesMax: read.positive("max-request-bytes"),
+    concurrentStreamsMax: read.positive("max-concurrent-streams"),
+  };
+}
+
+function readProgressInterval(read: Reader): number {
+  const intervalMs = read.durationMs("watch-progress-notify-interval");
+  // etcd never notifies more often than this (minWatchProgressInterval).
+  return Math.max(intervalMs, 100);
+}
+
+function readAutoCompaction(read: Reader): AutoCompaction | undefined {
+  const text = read.text("auto-compaction-retention");
+  const isNumber = /^\d+$/.test(text);
+  if (read.text("auto-compaction-mode") === "revision") {
+    if (!isNumber) {
+      throw new ConfigError(
+        `--auto-compaction-retention must be a number of revisions (set to ${quoted(text)})`,
+      );
+    }
+    const retentionRevisions = parseWhole(text, false);
+    return retentionRevisions === 0 ? undefined : { kind: "revision", retentionRevisions };
+  }
+  let retentionMs: number;
+  try {
+    retentionMs = isNumber ? parseWhole(text, false) * 3_600_000 : parseDurationMs(text);
+  } catch (error) {
+    throw new ConfigError(`error parsing CompactionRetention: ${(error as Error).message}`);
+  }
+  if (retentionMs < 0) {
+    throw new ConfigError(`--auto-compaction-retention must not be negative (set to ${text})`);
+  }
+  return retentionMs === 0 ? undefined : { kind: "periodic", retentionMs };
+}
+
+function readVersion(read: Reader): string {
+  const version = read.text("emulate-version");
+  if (!/^\d+\.\d+\.\d+$/.test(version)) {
+    throw new ConfigError(
+      `--emulate-version must be a bare version such as 3.6.14 (set to ${quoted(version)})`,
+    );
+  }
+  return version;
+}
+
+function readLog(read: Reader, isTerminal: boolean): LogConfig {
+  const level = read.text("log-level");
+  const format = read.text("log-format");
+  const outputs = parseList(read.text("log-outputs")).map((output) =>
+    output === "default" || output === "systemd/journal" ? "stderr" : output,
+  );
+  return {
+    level:
+      level === "debug" || level === "info" || level === "warn" || level === "error"
+        ? level
+        : "fatal",
+    format: format === "console" || (format === "" && isTerminal) ? "console" : "json",
+    outputs: outputs.length === 0 ? ["stderr"] : [...new Set(outputs)],
+  };
+}
+
+function noticesOf(read: Reader, config: ServerConfig): Notice[] {
+  const notices: Notice[] = [];
+  if (!read.isSet("data-dir")) {
+    notices.push({
+      level: "info",
+      fields: { "data-dir": config.dataDir },
+      message: "'data-dir' was empty; using default",
+    });
+  }
+  if (config.initialCluster.length > 1 && config.initialCluster.length % 2 === 0) {
+    notices.push({
+      level: "warn",
+      fields: { members: config.initialCluster.length },
+      message: "an even number of members tolerates no more failures than one member fewer",
+    });
+  }
+  return notices;
+}

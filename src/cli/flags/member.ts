@@ -1,0 +1,110 @@
+// Flags about this member: its name, its disk, its ports, its limits.
+
+import { type Flag, rowsOf } from "./flag.ts";
+
+const row = rowsOf("Member");
+const noBbolt = "No meaning here: there is no bbolt file.";
+
+export const memberFlags: readonly Flag[] = [
+  row("name", "string", "default", "works", "Name of this member, as in --initial-cluster."),
+  row("data-dir", "string", "", "works", "Directory of all data; ${name}.etcd when not given."),
+  row("wal-dir", "string", "", "refused", "Separate directory for the write-ahead log: not yet."),
+  row("listen-client-urls", "urls", "http://localhost:2379", "works", "Where clients connect."),
+  row(
+    "listen-client-http-urls",
+    "urls",
+    "",
+    "refused",
+    "Separate addresses for HTTP clients: not yet; HTTP shares the client port.",
+  ),
+  row("listen-peer-urls", "urls", "http://localhost:2380", "works", "Where members connect."),
+  row("heartbeat-interval", "uint", "100", "works", "Milliseconds between heartbeats."),
+  row(
+    "election-timeout",
+    "uint",
+    "1000",
+    "works",
+    "Milliseconds without a leader before an election; at least 5 heartbeats.",
+  ),
+  row(
+    "initial-election-tick-advance",
+    "bool",
+    "true",
+    "works",
+    "Start with most of the election timeout already passed.",
+  ),
+  row("snapshot-count", "uint", "10000", "works", "Applied entries between snapshots."),
+  row(
+    "snapshot-catchup-entries",
+    "uint",
+    "5000",
+    "works",
+    "Entries kept for members that are a little behind.",
+  ),
+  row(
+    "quota-backend-bytes",
+    "int",
+    "0",
+    "works",
+    "Size beyond which writes are refused; 0 means 2 GiB, below 0 no limit.",
+  ),
+  row("max-txn-ops", "uint", "128", "works", "Largest number of operations in a transaction."),
+  row("max-request-bytes", "uint", "1572864", "works", "Largest client request, bytes."),
+  row(
+    "max-concurrent-streams",
+    "uint",
+    "4294967295",
+    "works",
+    "Calls a client may have open on one connection.",
+  ),
+  row(
+    "grpc-keepalive-min-time",
+    "duration",
+    "5s",
+    "works",
+    "Clients that ping more often than this are disconnected.",
+  ),
+  row(
+    "grpc-keepalive-interval",
+    "duration",
+    "2h",
+    "works",
+    "Idle time before the server pings a client; 0 to never ping.",
+  ),
+  row(
+    "grpc-keepalive-timeout",
+    "duration",
+    "20s",
+    "works",
+    "Wait for the answer to such a ping before closing; 0 to never close.",
+  ),
+  row("socket-reuse-port", "bool", "false", "planned", "SO_REUSEPORT on listeners: not yet."),
+  row(
+    "socket-reuse-address",
+    "bool",
+    "false",
+    "ignored",
+    "No meaning here: Node.js always sets SO_REUSEADDR.",
+  ),
+  row(
+    "raft-read-timeout",
+    "duration",
+    "5s",
+    "ignored",
+    "No meaning here: links between members watch heartbeats.",
+  ),
+  row(
+    "raft-write-timeout",
+    "duration",
+    "5s",
+    "ignored",
+    "No meaning here: links between members watch heartbeats.",
+  ),
+  row("max-wals", "uint", "5", "ignored", "No meaning here: old log segments go by need."),
+  row("max-snapshots", "uint", "5", "ignored", "No meaning here: no snapshot files are kept."),
+  row("backend-bbolt-freelist-type", "string", "map", "ignored", noBbolt),
+  row("backend-batch-interval", "duration", "0s", "ignored", noBbolt),
+  row("backend-batch-limit", "int", "0", "ignored", noBbolt),
+  row("memory-mlock", "bool", "false", "ignored", "No meaning here: Node.js cannot lock memory."),
+  row("feature-gates", "string", "", "ignored", "No meaning here: there are no such gates."),
+];

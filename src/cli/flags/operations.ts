@@ -1,0 +1,115 @@
+// Flags for operators: logs, metrics, tracing, checks, compaction, emergency switches.
+
+import { type Flag, type FlagKind, rowsOf } from "./flag.ts";
+
+const row = rowsOf("Operations");
+const noTracing = "Tracing: not yet.";
+
+function tracing(name: string, kind: FlagKind, defaultText: string): Flag {
+  return row(`distributed-tracing-${name}`, kind, defaultText, "planned", noTracing);
+}
+
+function ignored(name: string, kind: FlagKind, defaultText: string, why: string): Flag {
+  return row(name, kind, defaultText, "ignored", `No meaning here: ${why}.`);
+}
+
+export const operationsFlags: readonly Flag[] = [
+  row("config-file", "string", "", "works", "A YAML or JSON file with etcd's keys."),
+  row("version", "bool", "false", "works", "Print the version and exit."),
+  row("logger", "choice", "zap", "works", "Accepted for etcd's sake; the keys are zap's.", ["zap"]),
+  row("log-level", "choice", "info", "works", "The least severe lines to log.", [
+    "debug",
+    "info",
+    "warn",
+    "error",
+    "panic",
+    "fatal",
+  ]),
+  row("log-format", "choice", "", "works", "Default: console on a terminal, json otherwise.", [
+    "json",
+    "console",
+  ]),
+  row(
+    "log-outputs",
+    "list",
+    "default",
+    "works",
+    "Where the log goes: stderr (default), stdout, or files to append to.",
+  ),
+  row("enable-log-rotation", "bool", "false", "planned", "Log rotation: not yet."),
+  row(
+    "log-rotation-config-json",
+    "string",
+    '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
+    "planned",
+    "Log rotation: not yet.",
+  ),
+  row("metrics", "choice", "basic", "works", "Whether /metrics shows histograms of each call.", [
+    "basic",
+    "extensive",
+  ]),
+  row("listen-metrics-urls", "urls", "", "planned", "Further addresses for /metrics: not yet."),
+  row("enable-pprof", "bool", "false", "planned", "Profiles over HTTP: not yet."),
+  row("enable-grpc-gateway", "bool", "true", "planned", "The JSON gateway: not yet."),
+  row(
+    "watch-progress-notify-interval",
+    "duration",
+    "10m",
+    "works",
+    "How often idle watchers that ask for it are told the revision.",
+  ),
+  row("warning-apply-duration", "duration", "100ms", "planned", "Warn of slow applies: not yet."),
+  row(
+    "warning-unary-request-duration",
+    "duration",
+    "300ms",
+    "planned",
+    "Warn of slow requests: not yet.",
+  ),
+  row("enable-distributed-tracing", "bool", "false", "planned", noTracing),
+  tracing("address", "string", "localhost:4317"),
+  tracing("service-name", "string", "etcd"),
+  tracing("instance-id", "string", ""),
+  tracing("sampling-rate", "uint", "0"),
+  row("corrupt-check-time", "duration", "0s", "planned", "Comparison of members: not yet."),
+  row("compact-hash-check-time", "duration", "1m", "planned", "Comparison of members: not yet."),
+  ignored("compaction-batch-limit", "uint", "1000", "compaction paces itself"),
+  ignored("compaction-sleep-interval", "duration", "10ms", "compaction paces itself"),
+  ignored("bootstrap-defrag-threshold-megabytes", "uint", "0", "nothing needs defragmentation"),
+  ignored("downgrade-check-time", "duration", "5s", "there is no downgrade procedure"),
+  row(
+    "force-new-cluster",
+    "bool",
+    "false",
+    "refused",
+    "Make a cluster of one from a member that lost its quorum: not yet.",
+  ),
+  row(
+    "unsafe-no-fsync",
+    "bool",
+    "false",
+    "ignored",
+    "No meaning here: an acknowledged write is always on disk.",
+  ),
+  ignored("v2-deprecation", "string", "gone", "the v2 API was never here"),
+  ignored("enable-v2", "bool", "false", "the v2 API was never here"),
+];
+
+/** Names that etcd accepts and ignores, most of them from before version 2. */
+export const legacyNames: readonly string[] = [
+  "cluster-active-size",
+  "cluster-remove-delay",
+  "cluster-sync-interval",
+  "config",
+  "force",
+  "max-result-buffer",
+  "max-retry-attempts",
+  "peer-heartbeat-interval",
+  "peer-election-timeout",
+  "retry-interval",
+  "snapshot",
+  "v",
+  "vv",
+  "test.coverprofile",
+  "test.outputdir",
+];

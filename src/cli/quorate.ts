@@ -1,0 +1,59 @@
+// The server's main module, without the size of the thread pool: quorate.cts sets that first.
+
+import { buildConfig } from "./build-config.ts";
+import type { ServerConfig } from "./config.ts";
+import { ConfigError } from "./config-error.ts";
+import { lookUpFlag } from "./flags/index.ts";
+import { helpText } from "./help.ts";
+import { runServer } from "./lifecycle.ts";
+import { createLogger } from "./logger.ts";
+import { serve } from "./serve.ts";
+import { collectSettings, type Notice, parseArguments } from "./settings.ts";
+import { versionText } from "./version.ts";
+
+/** What the arguments ask for. */
+type Request =
+  | { readonly kind: "print"; readonly text: string }
+  | { readonly kind: "serve"; readonly config: ServerConfig; readonly notices: readonly Notice[] };
+
+function readRequest(args: readonly string[]): Request {
+  const line = parseArguments(args);
+  if (line.kind === "help") {
+    return { kind: "print", text: helpText(process.stdout.columns ?? 80) };
+  }
+  if (line.flags.get("version")?.text === "true") {
+    const found = lookUpFlag("emulate-version");
+    const given = line.flags.get("emulate-version")?.text;
+    return {
+      kind: "print",
+      text: versionText(given ?? (found.kind === "flag" ? found.flag.default : "")),
+    };
+  }
+  const settings = collectSettings(line.flags, process.env);
+  return { kind: "serve", ...buildConfig(settings, process.stderr.isTTY) };
+}
+
+function main(): void {
+  const request = readRequest(process.argv.slice(2));
+  if (request.kind === "print") {
+    process.stdout.write(request.text);
+    return;
+  }
+  const { config, notices } = request;
+  const colours = process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === "";
+  const logger = createLogger(config.log, colours);
+  for (const notice of notices) {
+    logger[notice.level](notice.fields, notice.message);
+  }
+  runServer(serve, config, logger);
+}
+
+try {
+  main();
+} catch (error) {
+  if (!(error instanceof ConfigError)) {
+    throw error;
+  }
+  process.stderr.write(`quorate: ${error.message}\n`);
+  process.exitCode = error.exitCode;
+}
