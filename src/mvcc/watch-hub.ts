@@ -12,7 +12,7 @@
 //
 // The owner calls, on one thread: `publish` for each commit in order, right after it was applied;
 // `catchUp` while `hasCatchUp`, loading the records that it names when it throws MissingRecords;
-// `progress` with the time, some times a second; `reset` when the store was replaced.
+// `progress` with the time, some times a second; `adopt` on the hub of a store that replaces another.
 //
 // Read next: watch-watcher.ts (states), watch-registry.ts (moves between them), watch-catch-up.ts.
 
@@ -34,6 +34,7 @@ const stepScanMax = 4096;
 /** A step reads fewer events when they are large, so that it holds about this much, bytes. */
 const stepSizeBytesTarget = 1024 * 1024;
 const stepEventsStart = 64;
+const stepEventsDefault = 1000;
 
 export interface WatchHubOptions {
   /** Spreads progress notices, and seeds the index. */
@@ -54,7 +55,7 @@ export interface WatchHubStats {
 }
 
 export class WatchHub {
-  readonly #registry: WatchRegistry;
+  #registry: WatchRegistry;
   readonly #rng: Rng;
   readonly #progressIntervalMs: number;
   /** The earliest due time of any stream. */
@@ -118,7 +119,7 @@ export class WatchHub {
    * May throw MissingRecords: then no events were delivered, and the step must be called again
    * once the records are loaded.
    */
-  catchUp(eventsMax: number): boolean {
+  catchUp(eventsMax: number = stepEventsDefault): boolean {
     const registry = this.#registry;
     const [head, ...others] = this.#takeCandidates();
     if (head !== undefined) {
@@ -160,12 +161,24 @@ export class WatchHub {
   }
 
   /**
-   * The store was replaced by another's state (a snapshot was installed). What came between is
-   * history to catch up with: every watcher goes on at its own next revision, so nothing comes
-   * twice, nothing earlier comes again, and one whose place has been compacted is told so.
+   * Takes over the streams of the hub before, whose store was replaced by this hub's (a snapshot
+   * was installed). What came between is history to catch up with: every watcher goes on at its
+   * own next revision, so nothing comes twice, nothing earlier comes again, and one whose place
+   * has been compacted is told so. This hub must have no streams of its own yet.
    */
-  reset(store: StoreReader): void {
-    this.#registry.replaceStore(store);
+  adopt(before: WatchHub): void {
+    const own = this.#registry;
+    assert(own.streams.size === 0, "a hub with streams cannot adopt others");
+    this.#registry = before.#registry;
+    this.#registry.replaceStore(own.store);
+    this.#registry.progressAdded = true;
+  }
+
+  /** Forgets all streams, silently; what is called on them afterwards does nothing. */
+  close(): void {
+    for (const stream of this.#registry.streams) {
+      this.#registry.closeStream(stream);
+    }
   }
 
   /** Groups with events in their range; `matched` of each says which. */

@@ -50,6 +50,15 @@ export class WatchRegistry {
     }
   }
 
+  /** Forgets a stream and its watchers. */
+  closeStream(stream: StreamState): void {
+    stream.closed = true;
+    this.streams.delete(stream);
+    for (const watcher of stream.watchers.values()) {
+      this.remove(watcher);
+    }
+  }
+
   /** Puts a watcher that is in no list where its `next` says: synced, or at the queue's end. */
   place(watcher: Watcher): void {
     if (watcher.next > this.revision) {
@@ -97,7 +106,7 @@ export class WatchRegistry {
     }
   }
 
-  /** The store was replaced: see WatchHub.reset. */
+  /** The store was replaced: see WatchHub.adopt. */
   replaceStore(store: StoreReader): void {
     const seen = this.revision;
     this.store = store;

@@ -103,11 +103,7 @@ export class HubStream implements WatchStream {
 
   close(): void {
     if (!this.#state.closed) {
-      this.#state.closed = true;
-      this.#registry.streams.delete(this.#state);
-      for (const watcher of this.#state.watchers.values()) {
-        this.#registry.remove(watcher);
-      }
+      this.#registry.closeStream(this.#state);
     }
   }
 
