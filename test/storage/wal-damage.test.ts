@@ -108,7 +108,7 @@ describe("the end of a log", () => {
       if (outcome !== 40) {
         expect(outcome, context).toBeInstanceOf(CorruptionError);
         expect(String(outcome), context).toMatch(/0001\.wal.*offset.*member remove/);
-        expect(await readFile(file), context).toEqual(damaged);
+        expect(damaged.equals(await readFile(file)), context).toBe(true);
         refused++;
       }
     }
