@@ -175,11 +175,7 @@ export class MetricsRegistry {
     return this.counterFamily(name, help, []).with();
   }
 
-  counterFamily(
-    name: string,
-    help: string,
-    labelNames: readonly string[],
-  ): MetricFamily<Counter> {
+  counterFamily(name: string, help: string, labelNames: readonly string[]): MetricFamily<Counter> {
     return this.#add(
       new MetricFamily({ name, kind: "counter", help, labelNames }, () => new Counter()),
     );

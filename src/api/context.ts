@@ -1,0 +1,68 @@
+// What every service of the API is given.
+
+import type { Clock, Logger, MetricsRegistry, Rng } from "../base/index.ts";
+import type { NodeHandle } from "../node/handle.ts";
+import { HeaderEncoder, type ResponseHeader } from "../wire/index.ts";
+
+export interface ApiOptions {
+  /** A started node: its ids no longer change. */
+  readonly handle: NodeHandle;
+  readonly clock: Clock;
+  /** For lease ids. */
+  readonly rng: Rng;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  /** What Status.version says: an etcd version, since clients decide by it what they may call. */
+  readonly etcdVersion: string;
+  /** Status.storageVersion, e.g. "3.6.0". */
+  readonly storageVersion: string;
+  /** Largest request, bytes (--max-request-bytes). */
+  readonly requestBytesMax: number;
+  /** Operations in one branch of a txn (--max-txn-ops). */
+  readonly txnOpsMax: number;
+  /** Streams that require a leader end when there was none for three of these. */
+  readonly electionTimeoutMs: number;
+}
+
+export class ApiContext {
+  readonly handle: NodeHandle;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly logger: Logger;
+  readonly options: ApiOptions;
+  readonly header: HeaderEncoder;
+  readonly #clusterId: bigint;
+  readonly #memberId: bigint;
+
+  constructor(options: ApiOptions) {
+    const status = options.handle.status();
+    this.handle = options.handle;
+    this.clock = options.clock;
+    this.rng = options.rng;
+    this.logger = options.logger;
+    this.options = options;
+    this.#clusterId = status.clusterId;
+    this.#memberId = status.memberId;
+    this.header = new HeaderEncoder(status.clusterId, status.memberId);
+  }
+
+  /** Field 1 of a response: the header of this member with `revision` and the current term. */
+  headerField(revision: number): Uint8Array {
+    return this.header.field(revision, this.handle.status().term);
+  }
+
+  /** The same as a message. */
+  headerMessage(revision: number): ResponseHeader {
+    return {
+      clusterId: this.#clusterId,
+      memberId: this.#memberId,
+      revision,
+      raftTerm: this.handle.status().term,
+    };
+  }
+
+  /** With the current revision: for replies that have none of their own. */
+  currentHeader(): ResponseHeader {
+    return this.headerMessage(this.handle.status().revision);
+  }
+}

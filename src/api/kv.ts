@@ -1,0 +1,132 @@
+// etcdserverpb.KV.
+//
+// Put, Range and DeleteRange are the hot path: a request is decoded once to be checked, then the
+// client's own bytes go into the log; a result's stored bytes go into the reply. A read that the
+// node can answer at once is answered at once, without a promise.
+
+import { QuorateError } from "../base/index.ts";
+import type { ReplyBytes, Service } from "../grpc/index.ts";
+import type { CommandResult } from "../node/handle.ts";
+import {
+  CompactionRequest,
+  DeleteRangeRequest,
+  PutRequest,
+  RangeRequest,
+  TxnRequest,
+} from "../wire/index.ts";
+import type { ApiContext } from "./context.ts";
+import { expectKind, succeeded } from "./errors.ts";
+import { putCost, type QuotaGate, txnCost } from "./quota.ts";
+import { checkRevision, rangeQuery } from "./range-query.ts";
+import { rangeStream } from "./range-stream.ts";
+import { deleteRangeReply, rangeReply, txnReply } from "./replies.ts";
+import {
+  checkDeleteRange,
+  checkPut,
+  checkRange,
+  checkTxn,
+  isReadOnly,
+  isSerializable,
+} from "./validate.ts";
+
+export function kvService(api: ApiContext, quota: QuotaGate): Service {
+  const kv = new Kv(api, quota);
+  return {
+    name: "etcdserverpb.KV",
+    methods: {
+      Range: { kind: "unary", handle: (request) => kv.range(request) },
+      RangeStream: { kind: "stream", handle: (call) => rangeStream(api, call) },
+      Put: { kind: "unary", handle: (request) => kv.put(request) },
+      DeleteRange: { kind: "unary", handle: (request) => kv.deleteRange(request) },
+      Txn: { kind: "unary", handle: (request) => kv.txn(request) },
+      Compact: { kind: "unary", handle: (request) => kv.compact(request) },
+    },
+  };
+}
+
+class Kv {
+  readonly #api: ApiContext;
+  readonly #quota: QuotaGate;
+  readonly #requestBytesMax: number;
+
+  constructor(api: ApiContext, quota: QuotaGate) {
+    this.#api = api;
+    this.#quota = quota;
+    this.#requestBytesMax = api.options.requestBytesMax;
+  }
+
+  range(bytes: Uint8Array): ReplyBytes | Promise<ReplyBytes> {
+    const request = RangeRequest.decode(bytes);
+    checkRange(request);
+    const query = rangeQuery(request);
+    const api = this.#api;
+    return api.handle.read<ReplyBytes>(!request.serializable, ({ store }) => {
+      checkRevision(store, query.revision);
+      const result = store.range(query);
+      return rangeReply(api.headerField(store.revision), result);
+    });
+  }
+
+  put(bytes: Uint8Array): Promise<ReplyBytes> {
+    const request = PutRequest.decode(bytes);
+    this.#quota.check(putCost(request));
+    checkPut(request);
+    this.#checkSize(bytes);
+    return this.#api.handle.propose("put", bytes).then(this.#putReply);
+  }
+
+  readonly #putReply = (result: CommandResult): ReplyBytes => {
+    const { revision, previous } = expectKind(result, "put");
+    const header = this.#api.headerField(revision);
+    return previous === undefined ? header : [header, previous.field];
+  };
+
+  deleteRange(bytes: Uint8Array): Promise<ReplyBytes> {
+    checkDeleteRange(DeleteRangeRequest.decode(bytes));
+    this.#checkSize(bytes);
+    return this.#api.handle.propose("deleteRange", bytes).then((result) => {
+      const { revision, deleted, previous } = expectKind(result, "deleteRange");
+      return deleteRangeReply(this.#api.headerField(revision), deleted, previous);
+    });
+  }
+
+  txn(bytes: Uint8Array): ReplyBytes | Promise<ReplyBytes> {
+    const request = TxnRequest.decode(bytes);
+    this.#quota.check(txnCost(request));
+    checkTxn(request, this.#api.options.txnOpsMax);
+    if (isReadOnly(request)) {
+      return this.#readTxn(bytes, !isSerializable(request));
+    }
+    this.#checkSize(bytes);
+    return this.#api.handle.propose("txn", bytes).then(this.#txnReply);
+  }
+
+  readonly #txnReply = (result: CommandResult): ReplyBytes => {
+    const txn = expectKind(result, "txn");
+    return txnReply(this.#api.headerField(txn.revision), txn);
+  };
+
+  #readTxn(bytes: Uint8Array, linearizable: boolean): ReplyBytes | Promise<ReplyBytes> {
+    const api = this.#api;
+    return api.handle.read<ReplyBytes>(linearizable, (state) => {
+      const result = succeeded(state.readTxn(bytes));
+      return txnReply(api.headerField(result.revision), result);
+    });
+  }
+
+  async compact(bytes: Uint8Array): Promise<ReplyBytes> {
+    const { physical } = CompactionRequest.decode(bytes);
+    const { handle } = this.#api;
+    const { revision } = expectKind(await handle.propose("compaction", bytes), "compaction");
+    if (physical) {
+      await handle.compactionDone();
+    }
+    return this.#api.headerField(revision);
+  }
+
+  #checkSize(bytes: Uint8Array): void {
+    if (bytes.length > this.#requestBytesMax) {
+      throw new QuorateError("requestTooLarge");
+    }
+  }
+}

@@ -1,0 +1,152 @@
+// etcdserverpb.Maintenance: what an operator asks of one member. Defragment, Snapshot and
+// Downgrade answer UNIMPLEMENTED (see index.ts).
+
+import {
+  emptyBytes,
+  grpcStatus,
+  idToHex,
+  noMember,
+  QuorateError,
+  toMemberId,
+  toRevision,
+} from "../base/index.ts";
+import { type ReplyBytes, RpcError, type Service } from "../grpc/index.ts";
+import type { Alarm, StateReader } from "../node/handle.ts";
+import {
+  AlarmRequest,
+  AlarmRequestAlarmAction,
+  AlarmResponse,
+  AlarmType,
+  HashKVRequest,
+  HashKVResponse,
+  HashRequest,
+  HashResponse,
+  MoveLeaderRequest,
+  StatusRequest,
+  StatusResponse,
+} from "../wire/index.ts";
+import type { ApiContext } from "./context.ts";
+import { expectKind } from "./errors.ts";
+
+export function maintenanceService(api: ApiContext): Service {
+  return {
+    name: "etcdserverpb.Maintenance",
+    methods: {
+      Alarm: { kind: "unary", handle: (bytes) => alarm(api, bytes) },
+      Status: { kind: "unary", handle: (bytes) => status(api, bytes) },
+      Hash: { kind: "unary", handle: (bytes) => hash(api, bytes) },
+      HashKV: { kind: "unary", handle: (bytes) => hashKv(api, bytes) },
+      MoveLeader: { kind: "unary", handle: (bytes) => moveLeader(api, bytes) },
+    },
+  };
+}
+
+const alarmTypes = { noSpace: AlarmType.NOSPACE, corrupt: AlarmType.CORRUPT } as const;
+
+type WireAlarm = { readonly memberId: bigint; readonly alarm: number };
+
+function toWire(alarm: Alarm): WireAlarm {
+  return { memberId: alarm.memberId, alarm: alarmTypes[alarm.kind] };
+}
+
+/** The alarms of a type, or all for NONE. */
+function alarmsOf(state: StateReader, type: number): WireAlarm[] {
+  const alarms = state.alarms().map(toWire);
+  return type === AlarmType.NONE ? alarms : alarms.filter(({ alarm }) => alarm === type);
+}
+
+async function alarm(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
+  const request = AlarmRequest.decode(bytes);
+  switch (request.action) {
+    case AlarmRequestAlarmAction.GET: {
+      const alarms = await api.handle.read(true, (state) => alarmsOf(state, request.alarm));
+      return alarmReply(api, alarms);
+    }
+    case AlarmRequestAlarmAction.ACTIVATE:
+    case AlarmRequestAlarmAction.DEACTIVATE:
+      return alarmReply(api, await changeAlarm(api, request, bytes));
+    default:
+      throw new RpcError(grpcStatus.invalidArgument, `unknown alarm action ${request.action}`);
+  }
+}
+
+/** Answers with the alarm raised, or with the one disarmed if it was there; etcd's rules. */
+async function changeAlarm(
+  api: ApiContext,
+  request: AlarmRequest,
+  bytes: Uint8Array,
+): Promise<WireAlarm[]> {
+  if (request.alarm !== AlarmType.NOSPACE && request.alarm !== AlarmType.CORRUPT) {
+    return [];
+  }
+  const one: WireAlarm = { memberId: request.memberId, alarm: request.alarm };
+  const before = await api.handle.read(true, (state) => alarmsOf(state, request.alarm));
+  expectKind(await api.handle.propose("alarm", bytes), "alarm");
+  const wasActive = before.some(({ memberId }) => memberId === request.memberId);
+  return wasActive || request.action === AlarmRequestAlarmAction.ACTIVATE ? [one] : [];
+}
+
+function alarmReply(api: ApiContext, alarms: readonly WireAlarm[]): ReplyBytes {
+  return AlarmResponse.encode({ header: api.currentHeader(), alarms });
+}
+
+function status(api: ApiContext, bytes: Uint8Array): ReplyBytes | Promise<ReplyBytes> {
+  StatusRequest.decode(bytes);
+  return api.handle.read<ReplyBytes>(false, (state) => {
+    const now = api.handle.status();
+    const errors = now.leader === noMember ? [new QuorateError("noLeader").message] : [];
+    for (const { memberId, kind } of state.alarms()) {
+      // An AlarmMember as Go prints it, which operators' scripts look for.
+      errors.push(`memberID:${memberId} alarm:${kind === "noSpace" ? "NOSPACE" : "CORRUPT"}`);
+    }
+    return StatusResponse.encode({
+      header: api.headerMessage(now.revision),
+      version: api.options.etcdVersion,
+      dbSize: now.sizeBytes,
+      leader: now.leader,
+      raftIndex: now.commit,
+      raftTerm: now.term,
+      raftAppliedIndex: now.applied,
+      errors,
+      dbSizeInUse: now.sizeInUseBytes,
+      isLearner: now.isLearner,
+      storageVersion: api.options.storageVersion,
+      dbSizeQuota: Math.max(0, now.quotaBytes),
+      downgradeInfo: { enabled: false, targetVersion: "" },
+    });
+  });
+}
+
+async function hash(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
+  HashRequest.decode(bytes);
+  const value = await api.handle.hash();
+  return HashResponse.encode({ header: api.currentHeader(), hash: value });
+}
+
+async function hashKv(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
+  const { revision } = HashKVRequest.decode(bytes);
+  const result = await api.handle.hashKv(revision <= 0 ? 0 : toRevision(revision));
+  return HashKVResponse.encode({
+    header: api.currentHeader(),
+    hash: result.hash,
+    // etcd's mark for "never compacted".
+    compactRevision: result.compactedRevision === 0 ? -1 : result.compactedRevision,
+    hashRevision: result.hashRevision,
+  });
+}
+
+async function moveLeader(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
+  const { targetId } = MoveLeaderRequest.decode(bytes);
+  const { isLeader, memberId, leader } = api.handle.status();
+  if (!isLeader) {
+    throw new QuorateError("notLeader");
+  }
+  const target = toMemberId(targetId);
+  await api.handle.moveLeader(target);
+  api.logger.info(
+    { from: idToHex(memberId), was: idToHex(leader), to: idToHex(target) },
+    "leadership moved on request",
+  );
+  // This response has no header, in etcd too.
+  return emptyBytes;
+}
