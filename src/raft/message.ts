@@ -1,5 +1,7 @@
 // The messages of the protocol: a closed union, one variant per purpose. Every message carries
-// `from`, `to` and the sender's `term`. What arrives from a peer is validated, never asserted.
+// `from`, `to` and the sender's `term` (a pre-vote request, and a grant of one, the term that the
+// candidate would enter). What arrives from a peer is validated, never asserted.
+// Numbers named round or context are whole and up to 2^53 - 1.
 
 import type { Entry, LogIndex, MemberId, SnapshotMeta, Term } from "../base/index.ts";
 
@@ -18,7 +20,10 @@ export interface AppendRequest extends Envelope {
   readonly commit: LogIndex;
 }
 
-/** Accepts up to `index`, or rejects the probe at `index` with a hint of where logs may agree. */
+/**
+ * Accepts: everything up to `index` is durable. Or rejects the append whose `previousIndex` was
+ * `index`; the logs may agree at `hintIndex`, where the sender has `hintTerm`, at the latest.
+ */
 export interface AppendResponse extends Envelope {
   readonly kind: "appendResponse";
   readonly index: LogIndex;
@@ -27,7 +32,7 @@ export interface AppendResponse extends Envelope {
   readonly hintTerm: Term;
 }
 
-/** Liveness, and the ReadIndex round named by `readRound` (0 for none). */
+/** Liveness, what the receiver may commit, and the ReadIndex round `readRound` (0 for none). */
 export interface HeartbeatRequest extends Envelope {
   readonly kind: "heartbeatRequest";
   readonly commit: LogIndex;
@@ -56,8 +61,10 @@ export interface VoteResponse extends Envelope {
 }
 
 /**
- * InstallSnapshot. The core deals only in `snapshot`, its position; the caller streams the data
- * beside it and steps this into the receiver once the data is there whole.
+ * InstallSnapshot. The core deals only in `snapshot`, its position. As the leader's core makes it,
+ * it is the least position that helps: the caller takes its view of the state there or later,
+ * puts that view's true position in, streams the data beside it, and steps the message into the
+ * receiver's core once the data is there whole.
  */
 export interface SnapshotRequest extends Envelope {
   readonly kind: "snapshotRequest";

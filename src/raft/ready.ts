@@ -1,7 +1,15 @@
 // Ready: the list of work that the core hands to its caller. Durability order is in the shape:
 // what must wait for the disk stands inside `persist`.
 
-import type { ConfState, Entry, HardState, LogIndex, MemberId, SnapshotMeta, Term } from "../base/index.ts";
+import type {
+  ConfState,
+  Entry,
+  HardState,
+  LogIndex,
+  MemberId,
+  SnapshotMeta,
+  Term,
+} from "../base/index.ts";
 import type { Message } from "./message.ts";
 
 /** One durable write. At most one is out at a time; `RaftNode.persisted()` ends it. */
@@ -55,10 +63,15 @@ export interface RaftStatus {
   readonly leader: MemberId;
   readonly commit: LogIndex;
   readonly applied: LogIndex;
+  /** The log in memory, and what its entries weigh. */
+  readonly firstIndex: LogIndex;
   readonly lastIndex: LogIndex;
+  readonly logSizeBytes: number;
+  readonly conf: ConfState;
   readonly isLearner: boolean;
+  /** Who is being handed the leadership by this leader; 0n for nobody. */
   readonly transferee: MemberId;
-  /** Leader only: match index and state of each other member. */
+  /** Leader only: match index and state of each other member. Made when read, as of then. */
   readonly progress: ReadonlyMap<
     MemberId,
     {
@@ -76,8 +89,27 @@ export type ProposeOutcome =
   | { readonly kind: "forwarded" }
   | {
       readonly kind: "refused";
-      readonly reason: "noLeader" | "transferring" | "backlog" | "notMember" | "pendingChange";
+      readonly reason:
+        | "noLeader"
+        | "transferring"
+        | "backlog"
+        | "notMember"
+        | "pendingChange"
+        /** The change would be void: it leaves no voter, or has no step. */
+        | "invalidChange";
     };
+
+/** What the core put aside without failing; for metrics and logs. Each only rises. */
+export interface RaftCounters {
+  /** Messages that break the protocol's rules: a faulty or foreign peer. */
+  readonly messagesInvalid: number;
+  /** Messages without meaning here and now: stale terms, votes asked while a leader is heard. */
+  readonly messagesIgnored: number;
+  /** Forwarded proposals that found no leader to take them. */
+  readonly proposalsDropped: number;
+  /** Other members' reads turned away because too many waited. */
+  readonly readsRefused: number;
+}
 
 /**
  * The core's door; `RaftNode` implements it.
@@ -88,32 +120,42 @@ export type ProposeOutcome =
  */
 export interface RaftCore {
   tick(): void;
+  /** Takes a peer's message. A bad one is counted and ignored, it never throws. */
   step(message: Message): void;
+  /** `data` is owned by the core from here on. A forwarded proposal may still be lost. */
   propose(data: Uint8Array): ProposeOutcome;
   /**
    * Appends a membership change as a `confChange` entry holding `data`, the caller's encoding of
-   * `change`. Leader only; refused while another is not applied.
+   * `change` (not empty: an empty one leaves a joint state). Leader only; refused while another
+   * is not applied.
    */
   proposeConfChange(change: ConfChange, data: Uint8Array): ProposeOutcome;
   /**
-   * Tells that a committed `confChange` entry is being applied; empty entry data means "leave the
-   * joint state", passed as undefined. Returns the configuration now in force.
+   * Tells that the next committed `confChange` entry is being applied, before `appliedTo` covers
+   * it; empty entry data means "leave the joint state", passed as undefined. A change that the
+   * state machine vetoes is passed with no steps. Returns the configuration now in force.
    */
   applyConfChange(change: ConfChange | undefined): ConfState;
   /** Asks for a read index; the answer comes in `Ready.reads` or `Ready.readsDropped`. */
   readIndex(context: number): void;
+  /** Best effort: watch `status()` for the outcome. Given up after one election timeout. */
   transferLeadership(to: MemberId): void;
+  /** `canPersist`: no write is out. */
   hasReady(canPersist: boolean): boolean;
   ready(canPersist: boolean): Ready;
-  /** The write handed out last is durable. */
+  /**
+   * The write handed out last is durable. If it carried a snapshot, the state machine stands at
+   * that snapshot from now on.
+   */
   persisted(): void;
   /** Everything up to `index` is applied. */
   appliedTo(index: LogIndex): void;
-  /** A snapshot of the state at `index` exists: drop the log up to `keepFrom` (exclusive). */
+  /** Drops the entries before `keepFrom`, which is at most one beyond the applied index. */
   compactTo(keepFrom: LogIndex): void;
   /** The snapshot for `to` was delivered whole, or failed: resume probing. */
   reportSnapshot(to: MemberId, delivered: boolean): void;
   /** The link to `to` broke: replication falls back to probing. */
   reportUnreachable(to: MemberId): void;
   status(): RaftStatus;
+  counters(): RaftCounters;
 }
