@@ -1,0 +1,252 @@
+// Which source of a setting wins, and what is refused.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  buildConfig,
+  collectSettings,
+  ConfigError,
+  parseArguments,
+  type ServerConfig,
+} from "../../src/cli/index.ts";
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "quorate-settings-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+interface Loaded {
+  readonly config: ServerConfig;
+  /** "warn message {fields}" of each notice. */
+  readonly notices: readonly string[];
+}
+
+function load(args: readonly string[], environment: Record<string, string> = {}): Loaded {
+  const line = parseArguments(args);
+  if (line.kind === "help") {
+    throw new Error("help was asked for");
+  }
+  const { config, notices } = buildConfig(collectSettings(line.flags, environment), false);
+  return {
+    config,
+    notices: notices.map(
+      ({ level, message, fields }) => `${level} ${message} ${JSON.stringify(fields)}`,
+    ),
+  };
+}
+
+/** The message and exit code of the ConfigError that loading gives. */
+function refusal(args: readonly string[], environment: Record<string, string> = {}): string {
+  try {
+    load(args, environment);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      return `${error.exitCode}: ${error.message}`;
+    }
+    throw error;
+  }
+  return "accepted";
+}
+
+describe("arguments", () => {
+  it.each([
+    [["--name=a"]],
+    [["--name", "a"]],
+    [["-name=a"]],
+    [["-name", "a"]],
+    [["--name=b", "--name=a"]],
+  ])("reads %j as Go does", (args) => {
+    expect(load(args).config.name).toBe("a");
+  });
+
+  it("reads booleans without a value, and every text Go takes for one", () => {
+    const advance = (...args: string[]): boolean => load(args).config.initialElectionTickAdvance;
+    expect(advance("--initial-election-tick-advance")).toBe(true);
+    for (const text of ["0", "f", "F", "FALSE", "false", "False"]) {
+      expect(advance(`--initial-election-tick-advance=${text}`)).toBe(false);
+    }
+    expect(refusal(["--initial-election-tick-advance=no"])).toBe(
+      '2: invalid value "no" for --initial-election-tick-advance: expected true or false',
+    );
+    // As in Go, a boolean never takes the next argument.
+    expect(refusal(["--initial-election-tick-advance", "false"])).toBe(
+      '2: "false" is not a valid flag',
+    );
+  });
+
+  it("keeps an equals sign in a value", () => {
+    const { config } = load([
+      "--initial-cluster=a=http://10.0.0.1:2380",
+      "--name=a",
+      "--initial-advertise-peer-urls=http://10.0.0.1:2380",
+    ]);
+    expect(config.initialCluster).toEqual([{ name: "a", peerUrls: ["http://10.0.0.1:2380"] }]);
+  });
+
+  it.each([
+    [
+      ["--lisen-client-urls=x"],
+      "2: unknown flag --lisen-client-urls (did you mean --listen-client-urls?)",
+    ],
+    [["--nmae", "x"], "2: unknown flag --nmae (did you mean --name?)"],
+    [["--qqqqqqqqqqqq"], "2: unknown flag --qqqqqqqqqqqq (see --help)"],
+    [["serve"], '2: "serve" is not a valid flag'],
+    [["--"], '2: "--" is not a valid flag'],
+    [["--name"], "2: flag needs an argument: --name"],
+  ])("refuses %j", (args, message) => {
+    expect(refusal(args)).toBe(message);
+  });
+
+  it("accepts etcd's legacy names, and experimental names of 3.6", () => {
+    const { notices, config } = load([
+      "--cluster-active-size=3",
+      "--experimental-initial-corrupt-check=true",
+      "--experimental-watch-progress-notify-interval=5s",
+      "--data-dir=d",
+    ]);
+    expect(notices).toEqual([
+      'warn flag accepted and ignored: it has no meaning {"flag":"cluster-active-size"}',
+      'warn flag accepted and ignored: it has no meaning {"flag":"experimental-initial-corrupt-check"}',
+    ]);
+    expect(config.watchProgressNotifyIntervalMs).toBe(5000);
+  });
+
+  it("warns of flags without effect, but not when they ask for what is so anyway", () => {
+    expect(load(["--pre-vote=true", "--max-wals=5", "--data-dir=d"]).notices).toEqual([]);
+    const { notices } = load(["--pre-vote=false", "--enable-pprof", "--data-dir=d"]);
+    expect(notices.map((line) => line.split(" {")[0])).toEqual([
+      "warn flag accepted and ignored",
+      "warn flag not supported yet",
+    ]);
+  });
+
+  it("refuses to start with less protection than was asked for", () => {
+    expect(refusal(["--cert-file=x"])).toMatch(/^1: --cert-file cannot be used: TLS/);
+    expect(refusal(["--client-cert-auth"])).toMatch(/^1: --client-cert-auth cannot be used/);
+    expect(refusal(["--force-new-cluster"])).toMatch(/^1: --force-new-cluster cannot be used/);
+    expect(refusal(["--client-cert-auth=false"])).toBe("accepted");
+  });
+});
+
+describe("variables", () => {
+  it("are the flag's name in capitals, under either prefix", () => {
+    expect(load([], { ETCD_NAME: "a" }).config.name).toBe("a");
+    expect(load([], { QUORATE_NAME: "a" }).config.name).toBe("a");
+    expect(load([], { QUORATE_HEARTBEAT_INTERVAL: "50" }).config.heartbeatIntervalMs).toBe(50);
+    expect(load([], { ETCD_NAME: "" }).config.name).toBe("default");
+  });
+
+  it("conflict with the flag, as in etcd, and with each other", () => {
+    expect(refusal(["--name=a"], { ETCD_NAME: "a" })).toBe(
+      "1: conflicting environment variable ETCD_NAME is shadowed by --name (unset one of them)",
+    );
+    expect(refusal([], { ETCD_NAME: "a", QUORATE_NAME: "b" })).toBe(
+      "1: conflicting environment variable ETCD_NAME is shadowed by QUORATE_NAME (unset one of them)",
+    );
+  });
+
+  it("are only warned about when unknown", () => {
+    const { notices } = load(["--data-dir=d"], { ETCD_NMAE: "a", QUORATE_PORT: "x", PATH: "/" });
+    expect(notices).toEqual([
+      'warn unrecognized environment variable {"environment-variable":"ETCD_NMAE"}',
+      'warn unrecognized environment variable {"environment-variable":"QUORATE_PORT"}',
+    ]);
+  });
+
+  it("are named when their value is wrong", () => {
+    expect(refusal([], { ETCD_ELECTION_TIMEOUT: "1s" })).toBe(
+      '1: invalid value "1s" for ETCD_ELECTION_TIMEOUT: ' +
+        "expected a whole number that is not negative",
+    );
+  });
+});
+
+describe("the configuration file", () => {
+  it("takes etcd's keys and forms", () => {
+    const path = file(
+      "full.yml",
+      `name: a
+data-dir: /var/lib/a
+heartbeat-interval: 50
+initial-cluster: a=http://127.0.0.1:2380
+initial-advertise-peer-urls: http://127.0.0.1:2380
+watch-progress-notify-interval: 60000000000
+auto-compaction-mode: periodic
+auto-compaction-retention: "1"
+log-outputs: [stderr, /tmp/a.log]
+cors:
+client-transport-security:
+  cert-file:
+  client-cert-auth: false
+`,
+    );
+    const { config } = load(["--config-file", path]);
+    expect(config).toMatchObject({
+      name: "a",
+      dataDir: "/var/lib/a",
+      heartbeatIntervalMs: 50,
+      watchProgressNotifyIntervalMs: 60_000,
+      autoCompaction: { kind: "periodic", retentionMs: 3_600_000 },
+      log: { outputs: ["stderr", "/tmp/a.log"] },
+    });
+  });
+
+  it("may be JSON, and may be empty", () => {
+    expect(load(["--config-file", file("a.json", '{"name": "a"}')]).config.name).toBe("a");
+    expect(load(["--config-file", file("empty.yml", "")]).config.name).toBe("default");
+  });
+
+  it("loses to flags and QUORATE_ variables, and silences ETCD_ variables", () => {
+    const path = file("name.yml", "name: file\n");
+    expect(load(["--config-file", path, "--name=flag"]).config.name).toBe("flag");
+    expect(load(["--config-file", path], { QUORATE_NAME: "variable" }).config.name).toBe(
+      "variable",
+    );
+    expect(load([], { ETCD_CONFIG_FILE: path }).config.name).toBe("file");
+    const { config, notices } = load(["--config-file", path], { ETCD_NAME: "variable" });
+    expect(config.name).toBe("file");
+    expect(notices[0]).toContain("variable ignored: there is a configuration file");
+  });
+
+  it.each([
+    ["nmae: a", "unknown key nmae (did you mean name?)"],
+    [
+      "peer-transport-security: {cert-fil: x}",
+      "unknown key peer-transport-security.cert-fil (did you mean cert-file?)",
+    ],
+    ["- a", "expected keys and values"],
+    ["name: {a: b}", "name: expected one value or a list of texts"],
+    ["name: [", "Flow sequence in block collection must be sufficiently indented"],
+    ["config-file: x", "unknown key config-file"],
+  ])("refuses %j", (text, message) => {
+    const path = file("bad.yml", text);
+    expect(refusal(["--config-file", path])).toContain(`1: ${path}: ${message}`);
+  });
+
+  it("names file and key when a value is wrong or cannot be used", () => {
+    const path = file("value.yml", "election-timeout: soon\n");
+    expect(refusal(["--config-file", path])).toBe(
+      `1: invalid value "soon" for ${path}: election-timeout: ` +
+        "expected a whole number that is not negative",
+    );
+    const tls = file("tls.yml", "peer-transport-security: {auto-tls: true}\n");
+    expect(refusal(["--config-file", tls])).toContain(
+      `${tls}: peer-transport-security.auto-tls cannot be used`,
+    );
+  });
+
+  it("says so when it cannot be read", () => {
+    expect(refusal(["--config-file", join(folder, "none.yml")])).toContain(
+      "1: cannot read the configuration file: ENOENT",
+    );
+  });
+});
