@@ -15,9 +15,9 @@
 //   never pass for a record.
 // - What is not written yet is zero.
 
-import { crc32 } from "node:zlib";
 import { CorruptionError, DecodeError } from "../base/index.ts";
 import type { Entry, HardState, SnapshotMeta } from "../base/index.ts";
+import { checksum } from "./checksum.ts";
 import type { WalBatch, WalIdentity } from "./wal-contract.ts";
 import {
   decodeBody,
@@ -163,7 +163,7 @@ export class BatchEncoder {
     const view = this.#view;
     const bodyAt = at + recordHeaderBytes;
     const kindWord = headerWord(type, entryKind);
-    const bodyCrc = crc32(this.#buffer.subarray(bodyAt, bodyAt + bodyBytes), this.#salt);
+    const bodyCrc = checksum(this.#buffer.subarray(bodyAt, bodyAt + bodyBytes), this.#salt);
     this.#chain = chainOf(this.#chain, kindWord, bodyBytes, this.#start, bodyCrc);
     view.setUint32(at, kindWord);
     view.setUint32(at + 4, bodyBytes);
@@ -204,7 +204,7 @@ function encodeSegmentHeader(header: SegmentHeader, into: Uint8Array): void {
   view.setUint32(32, header.salt);
   view.setUint32(36, header.previousChain);
   view.setBigUint64(40, BigInt(header.sizeBytes));
-  view.setUint32(60, crc32(into.subarray(0, 60)));
+  view.setUint32(60, checksum(into.subarray(0, 60)));
 }
 
 /** `unused`: prepared and never written. `damaged`: neither that nor a whole header. */
@@ -217,7 +217,7 @@ export function readSegmentStart(bytes: Uint8Array): SegmentStart {
   if (bytes.length >= segmentHeaderBytes) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const isMagic = segmentMagic.every((byte, i) => bytes[i] === byte);
-    if (isMagic && view.getUint32(60) === crc32(bytes.subarray(0, 60))) {
+    if (isMagic && view.getUint32(60) === checksum(bytes.subarray(0, 60))) {
       return {
         kind: "used",
         header: {
@@ -322,7 +322,7 @@ function recordAt(
   if (bodyBytes > bytes.length - bodyAt || view.getUint32(offset + 8) > offset) {
     return undefined;
   }
-  const crc = crc32(bytes.subarray(bodyAt, bodyAt + bodyBytes), salt);
+  const crc = checksum(bytes.subarray(bodyAt, bodyAt + bodyBytes), salt);
   return crc === view.getUint32(offset + 12) ? bodyBytes : undefined;
 }
 
