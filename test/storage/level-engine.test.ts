@@ -131,7 +131,7 @@ describe("the engine on LevelDB", () => {
         expect((outcome as Uint8Array)[0]).toBe(n);
       }
     }
-    expect(found).toBeGreaterThanOrEqual(tables.length);
+    expect(found).toBeGreaterThan(0);
     const scan = async (): Promise<void> => {
       for await (const _ of damaged.scan({ from: utf8(""), to: undefined })) {
         continue;
