@@ -28,7 +28,6 @@ export class CandidateRole {
   askForVotes(transfer: boolean): void {
     const core = this.#core;
     const preVote = this.kind === "preCandidate";
-    const queue = preVote ? core.sendNow : core.sendAfterPersist;
     for (const to of votersOf(core.conf)) {
       if (to !== core.self) {
         const request: VoteRequest = {
@@ -41,7 +40,11 @@ export class CandidateRole {
           lastTerm: core.log.lastTerm,
           transfer,
         };
-        queue.push(request);
+        if (preVote) {
+          core.sendNow.push(request);
+        } else {
+          core.persistence.sendAfter(request);
+        }
       }
     }
   }

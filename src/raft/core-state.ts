@@ -9,6 +9,7 @@ import type { RaftConfig, RaftLimits } from "./config.ts";
 import { Forwards } from "./forwards.ts";
 import { RaftLog } from "./log.ts";
 import type { Message, SnapshotRequest } from "./message.ts";
+import { Persistence } from "./persistence.ts";
 import type { RaftCounters, ReadReady } from "./ready.ts";
 
 /** Changes of role; each replaces the role object, so a caller must return right after. */
@@ -29,6 +30,7 @@ export class CoreState {
   readonly rng: Rng;
   readonly log: RaftLog;
   readonly forwards: Forwards;
+  readonly persistence: Persistence;
   readonly counters: MutableCounters = {
     messagesInvalid: 0,
     messagesIgnored: 0,
@@ -44,12 +46,8 @@ export class CoreState {
   electionTimeout = 0;
   /** Messages that may leave at once. */
   sendNow: Message[] = [];
-  /** Messages that promise something: they leave with the next write. All are of this term. */
-  sendAfterPersist: Message[] = [];
   reads: ReadReady[] = [];
   readsDropped: number[] = [];
-  /** A write is out. */
-  persistOut = false;
   /** Indexes of `confChange` entries handed out and not yet reported as applied. */
   confChangesOut: LogIndex[] = [];
   /** The entry that gave `conf`, when that is after the applied index. */
@@ -66,6 +64,7 @@ export class CoreState {
     this.vote = config.initial.hardState.vote;
     this.conf = config.initial.conf;
     this.forwards = new Forwards(config.rng);
+    this.persistence = new Persistence(config.initial.hardState);
     this.resetElectionTimer();
   }
 
@@ -79,7 +78,7 @@ export class CoreState {
   enterTerm(term: Term): void {
     this.term = term;
     this.vote = noMember;
-    this.sendAfterPersist.length = 0;
+    this.persistence.forgetWaiting();
   }
 
   /** Notes who leads. Reads sent to somebody else will not be answered. */
@@ -110,27 +109,5 @@ export class CoreState {
   get hasSoleVote(): boolean {
     const { voters, votersOutgoing } = this.conf;
     return voters.length === 1 && voters[0] === this.self && votersOutgoing.length === 0;
-  }
-
-  /**
-   * An acknowledgement that everything up to `index` is durable, once it is. Acknowledgements are
-   * cumulative, so one that still waits for the same write is replaced by the later.
-   */
-  acknowledge(to: MemberId, index: LogIndex): void {
-    const queue = this.sendAfterPersist;
-    const last = queue[queue.length - 1];
-    if (last?.kind === "appendResponse" && last.to === to && last.index <= index) {
-      queue.pop();
-    }
-    queue.push({
-      kind: "appendResponse",
-      from: this.self,
-      to,
-      term: this.term,
-      index,
-      rejected: false,
-      hintIndex: 0 as LogIndex,
-      hintTerm: 0 as Term,
-    });
   }
 }

@@ -95,7 +95,7 @@ export class FollowerRole {
     const { previousIndex, previousTerm, entries } = message;
     if (previousIndex < log.commit) {
       // Late or doubled: what is committed here is the leader's as well, and needs no look.
-      core.acknowledge(message.from, log.commit);
+      core.persistence.acknowledge(core, message.from, log.commit);
       return;
     }
     if (log.termAt(previousIndex) !== previousTerm) {
@@ -106,7 +106,7 @@ export class FollowerRole {
     // Only up to the last entry of this message are the logs known to agree.
     const last = (previousIndex + entries.length) as LogIndex;
     log.commitTo(Math.min(message.commit, last) as LogIndex);
-    core.acknowledge(message.from, last);
+    core.persistence.acknowledge(core, message.from, last);
   }
 
   #reject(message: AppendRequest): void {
@@ -161,13 +161,13 @@ export class FollowerRole {
     const { log } = core;
     const { snapshot } = message;
     if (snapshot.index <= log.commit) {
-      core.acknowledge(message.from, log.commit);
+      core.persistence.acknowledge(core, message.from, log.commit);
       return;
     }
     if (log.termAt(snapshot.index) === snapshot.term) {
       // The log holds all of it: knowing that it is committed is enough.
       log.commitTo(snapshot.index);
-      core.acknowledge(message.from, snapshot.index);
+      core.persistence.acknowledge(core, message.from, snapshot.index);
       return;
     }
     if (!membersOf(snapshot.conf).includes(core.self)) {
@@ -177,7 +177,7 @@ export class FollowerRole {
     log.restore(snapshot);
     core.conf = snapshot.conf;
     core.confIndex = snapshot.index;
-    core.acknowledge(message.from, snapshot.index);
+    core.persistence.acknowledge(core, message.from, snapshot.index);
   }
 
   #onReadIndexResponse(message: ReadIndexResponse): void {

@@ -2,7 +2,7 @@
 // are judged here, alike for every role; the rest is the role's.
 
 import { assert, noMember, unreachable } from "../base/index.ts";
-import type { ConfState, Entry, HardState, LogIndex, MemberId, Term } from "../base/index.ts";
+import type { ConfState, Entry, LogIndex, MemberId, Term } from "../base/index.ts";
 import { CandidateRole } from "./candidate.ts";
 import { changeConf, isLearner, membersOf } from "./confchange.ts";
 import type { RaftConfig } from "./config.ts";
@@ -13,7 +13,6 @@ import { LeaderRole } from "./leader.ts";
 import type { Message, VoteRequest } from "./message.ts";
 import type {
   ConfChange,
-  Persist,
   ProposeOutcome,
   RaftCore,
   RaftCounters,
@@ -30,9 +29,6 @@ export class RaftNode implements RaftCore {
   readonly #core: CoreState;
   readonly #transitions: Transitions;
   #role: RoleState;
-  /** What the last write carried, and what is known durable. */
-  #hardStateWritten: HardState;
-  #hardStateDurable: HardState;
 
   constructor(config: RaftConfig) {
     const core = new CoreState(config);
@@ -44,8 +40,6 @@ export class RaftNode implements RaftCore {
       becomeLeader: () => this.#becomeLeader(),
     };
     this.#role = new FollowerRole(core, this.#transitions);
-    this.#hardStateWritten = config.initial.hardState;
-    this.#hardStateDurable = config.initial.hardState;
   }
 
   tick(): void {
@@ -179,7 +173,7 @@ export class RaftNode implements RaftCore {
       core.reads.length > 0 ||
       core.readsDropped.length > 0 ||
       this.#hasCommitted ||
-      (canPersist && this.#needsPersist) ||
+      (canPersist && core.persistence.isDue(core)) ||
       (this.#role.kind === "leader"
         ? this.#role.hasWork
         : core.leader !== noMember && core.forwards.isDue)
@@ -188,13 +182,12 @@ export class RaftNode implements RaftCore {
 
   ready(canPersist: boolean): Ready {
     const core = this.#core;
-    assert(!canPersist || !core.persistOut, "a write is already out");
     if (this.#role.kind === "leader") {
       this.#role.flush();
     } else if (core.leader !== noMember && core.forwards.isDue) {
       core.forwards.flush(core);
     }
-    const persist = canPersist ? this.#takePersist() : undefined;
+    const persist = canPersist ? core.persistence.take(core) : undefined;
     const committed = this.#hasCommitted ? this.#takeCommitted() : none;
     const { sendNow, reads, readsDropped } = core;
     core.sendNow = sendNow.length === 0 ? sendNow : [];
@@ -211,14 +204,10 @@ export class RaftNode implements RaftCore {
 
   persisted(): void {
     const core = this.#core;
-    assert(core.persistOut, "no write is out");
-    core.persistOut = false;
-    core.log.saved();
-    this.#hardStateDurable = this.#hardStateWritten;
-    const { term, vote } = this.#hardStateDurable;
+    core.persistence.saved(core);
     if (this.#role.kind === "leader") {
       this.#role.persisted();
-    } else if (this.#role.kind === "candidate" && term === core.term && vote === core.self) {
+    } else if (this.#role.kind === "candidate" && core.persistence.ownVoteIsDurable(core)) {
       this.#role.countOwnVote();
     } else {
       this.#installHeldSnapshot();
@@ -313,16 +302,20 @@ export class RaftNode implements RaftCore {
 
   #answerVote(message: VoteRequest, granted: boolean, term: Term): void {
     const core = this.#core;
-    // Only a vote given is a promise, and waits for the disk.
-    const queue = granted && !message.preVote ? core.sendAfterPersist : core.sendNow;
-    queue.push({
+    const response: Message = {
       kind: "voteResponse",
       from: core.self,
       to: message.from,
       term,
       preVote: message.preVote,
       granted,
-    });
+    };
+    // Only a vote given is a promise, and waits for the disk.
+    if (granted && !message.preVote) {
+      core.persistence.sendAfter(response);
+    } else {
+      core.sendNow.push(response);
+    }
   }
 
   #stepPreVoteGrant(message: Message): void {
@@ -416,10 +409,7 @@ export class RaftNode implements RaftCore {
 
   #becomeLeader(): void {
     const core = this.#core;
-    assert(
-      this.#hardStateDurable.term === core.term && this.#hardStateDurable.vote === core.self,
-      "a leader's own vote must be durable",
-    );
+    assert(core.persistence.ownVoteIsDurable(core), "a leader's own vote must be durable");
     const waiting = core.forwards.reads.takeWaiting();
     core.setLeader(core.self);
     core.electionElapsed = 0;
@@ -441,40 +431,6 @@ export class RaftNode implements RaftCore {
 
   get #hasCommitted(): boolean {
     return this.#core.log.hasCommitted && this.#core.heldSnapshot === undefined;
-  }
-
-  get #hardStateChanged(): boolean {
-    const { term, vote } = this.#hardStateWritten;
-    return term !== this.#core.term || vote !== this.#core.vote;
-  }
-
-  get #needsPersist(): boolean {
-    const core = this.#core;
-    return core.log.hasUnsaved || this.#hardStateChanged || core.sendAfterPersist.length > 0;
-  }
-
-  #takePersist(): Persist | undefined {
-    const core = this.#core;
-    const { log, sendAfterPersist: thenSend } = core;
-    if (thenSend.length > 0) {
-      core.sendAfterPersist = [];
-    }
-    if (!log.hasUnsaved && !this.#hardStateChanged) {
-      // All that these messages promise is durable already.
-      for (const message of thenSend) {
-        core.sendNow.push(message);
-      }
-      return undefined;
-    }
-    const { entries, snapshot } = log.takeUnsaved();
-    const written = this.#hardStateWritten;
-    let hardState: HardState | undefined;
-    if (this.#hardStateChanged || written.commit !== log.commit) {
-      hardState = { term: core.term, vote: core.vote, commit: log.commit };
-      this.#hardStateWritten = hardState;
-    }
-    core.persistOut = true;
-    return { hardState, entries, snapshot, thenSend: thenSend.length === 0 ? none : thenSend };
   }
 
   #takeCommitted(): readonly Entry[] {
