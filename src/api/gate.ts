@@ -89,22 +89,26 @@ function requiresLeader(call: CallContext): boolean {
 }
 
 /**
- * Whether a header's value was UTF-8. Transports give header bytes either decoded, where what was
- * not UTF-8 has become U+FFFD, or one character a byte, where it must be decodable.
+ * Whether a header's value was UTF-8. Transports give one character a byte, which must be
+ * decodable; what holds more than bytes was decoded already.
  */
 function isText(value: string): boolean {
   let ascii = true;
-  let bytes = true;
   for (let i = 0; i < value.length; i++) {
-    const unit = value.charCodeAt(i);
-    ascii &&= unit < 0x80;
-    bytes &&= unit < 0x100;
+    ascii &&= value.charCodeAt(i) < 0x80;
   }
   if (ascii) {
     return true;
   }
-  if (!bytes) {
-    return !value.includes(replacementCharacter);
+  const decoded = isBytes(value) ? Buffer.from(value, "latin1").toString("utf8") : value;
+  return !decoded.includes(replacementCharacter);
+}
+
+function isBytes(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    if (value.charCodeAt(i) > 0xff) {
+      return false;
+    }
   }
-  return !Buffer.from(value, "latin1").toString("utf8").includes(replacementCharacter);
+  return true;
 }

@@ -63,27 +63,14 @@ async function alarm(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
       return alarmReply(api, alarms);
     }
     case AlarmRequestAlarmAction.ACTIVATE:
-    case AlarmRequestAlarmAction.DEACTIVATE:
-      return alarmReply(api, await changeAlarm(api, request, bytes));
+    case AlarmRequestAlarmAction.DEACTIVATE: {
+      // Answers with what it raised or disarmed.
+      const { alarms } = expectKind(await api.handle.propose("alarm", bytes), "alarm");
+      return alarmReply(api, alarms.map(toWire));
+    }
     default:
       throw new RpcError(grpcStatus.invalidArgument, `unknown alarm action ${request.action}`);
   }
-}
-
-/** Answers with the alarm raised, or with the one disarmed if it was there; etcd's rules. */
-async function changeAlarm(
-  api: ApiContext,
-  request: AlarmRequest,
-  bytes: Uint8Array,
-): Promise<WireAlarm[]> {
-  if (request.alarm !== AlarmType.NOSPACE && request.alarm !== AlarmType.CORRUPT) {
-    return [];
-  }
-  const one: WireAlarm = { memberId: request.memberId, alarm: request.alarm };
-  const before = await api.handle.read(true, (state) => alarmsOf(state, request.alarm));
-  expectKind(await api.handle.propose("alarm", bytes), "alarm");
-  const wasActive = before.some(({ memberId }) => memberId === request.memberId);
-  return wasActive || request.action === AlarmRequestAlarmAction.ACTIVATE ? [one] : [];
 }
 
 function alarmReply(api: ApiContext, alarms: readonly WireAlarm[]): ReplyBytes {
