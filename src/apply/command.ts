@@ -3,7 +3,7 @@
 // unchanged; the envelope (proto/storage.proto, `Command`) adds who waits for the answer.
 // Results are typed, not etcd-shaped: each front door encodes them for its own protocol.
 
-import type { ErrorCode, LeaseId, Revision } from "../base/index.ts";
+import type { ErrorCode, LeaseId, MemberId, Revision } from "../base/index.ts";
 import type { RangeResult, StoredKeyValue } from "../mvcc/contract.ts";
 
 export type CommandKind =
@@ -13,10 +13,12 @@ export type CommandKind =
   | "compaction"
   | "leaseGrant"
   | "leaseRevoke"
-  /** Remaining TTLs, proposed by the leader (etcd's LeaseCheckpoint). */
+  /** Remaining TTLs, proposed by the leader (quoratepb.LeaseCheckpoints). */
   | "leaseCheckpoint"
+  /** Leases that ran out, proposed by the leader (quoratepb.LeaseExpiry). */
+  | "leaseExpiry"
   | "alarm"
-  /** A started member makes its name and client URLs known. */
+  /** A started member makes its name and client URLs known (quoratepb.MemberAttributes). */
   | "memberAttributes";
 
 export interface PutResult {
@@ -41,12 +43,25 @@ export interface RangeOpResult {
 
 export interface TxnResult {
   readonly kind: "txn";
-  readonly revision: Revision;
+  /** 0 in a nested txn: etcd leaves its header empty. */
+  readonly revision: Revision | 0;
   readonly succeeded: boolean;
+  /** Index-aligned with the operations of the chosen branch. */
   readonly responses: readonly TxnOpResult[];
 }
 
 export type TxnOpResult = PutResult | DeleteRangeResult | RangeOpResult | TxnResult;
+
+export interface ErrorResult {
+  readonly kind: "error";
+  readonly code: ErrorCode;
+}
+
+/** An alarm as it is replicated. */
+export interface Alarm {
+  readonly memberId: MemberId;
+  readonly kind: "noSpace" | "corrupt";
+}
 
 export type CommandResult =
   | PutResult
@@ -62,4 +77,4 @@ export type CommandResult =
   | { readonly kind: "leaseRevoke"; readonly revision: Revision }
   | { readonly kind: "alarm"; readonly revision: Revision }
   | { readonly kind: "done"; readonly revision: Revision }
-  | { readonly kind: "error"; readonly code: ErrorCode };
+  | ErrorResult;

@@ -134,7 +134,7 @@ test("a command's envelope is that of quoratepb.Command, of every kind", () => {
     compaction: "etcdserverpb.CompactionRequest",
     leaseGrant: "etcdserverpb.LeaseGrantRequest",
     leaseRevoke: "etcdserverpb.LeaseRevokeRequest",
-    leaseCheckpoint: "etcdserverpb.LeaseCheckpointRequest",
+    leaseCheckpoint: "quoratepb.LeaseCheckpoints",
     leaseExpiry: "quoratepb.LeaseExpiry",
     alarm: "etcdserverpb.AlarmRequest",
     memberAttributes: "quoratepb.MemberAttributes",

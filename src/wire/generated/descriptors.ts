@@ -770,10 +770,17 @@ export const messageDescriptors: Readonly<Record<string, MessageDescriptor>> = {
       { number: 11, name: "compaction", jsonName: "compaction", property: "compaction", type: "etcdserverpb.CompactionRequest", repeated: false, oneof: "body" },
       { number: 12, name: "lease_grant", jsonName: "leaseGrant", property: "leaseGrant", type: "etcdserverpb.LeaseGrantRequest", repeated: false, oneof: "body" },
       { number: 13, name: "lease_revoke", jsonName: "leaseRevoke", property: "leaseRevoke", type: "etcdserverpb.LeaseRevokeRequest", repeated: false, oneof: "body" },
-      { number: 14, name: "lease_checkpoint", jsonName: "leaseCheckpoint", property: "leaseCheckpoint", type: "etcdserverpb.LeaseCheckpointRequest", repeated: false, oneof: "body" },
+      { number: 14, name: "lease_checkpoint", jsonName: "leaseCheckpoint", property: "leaseCheckpoint", type: "quoratepb.LeaseCheckpoints", repeated: false, oneof: "body" },
       { number: 15, name: "lease_expiry", jsonName: "leaseExpiry", property: "leaseExpiry", type: "quoratepb.LeaseExpiry", repeated: false, oneof: "body" },
       { number: 16, name: "alarm", jsonName: "alarm", property: "alarm", type: "etcdserverpb.AlarmRequest", repeated: false, oneof: "body" },
       { number: 17, name: "member_attributes", jsonName: "memberAttributes", property: "memberAttributes", type: "quoratepb.MemberAttributes", repeated: false, oneof: "body" },
+    ],
+  },
+  "quoratepb.LeaseCheckpoints": {
+    module: "storage",
+    fields: [
+      { number: 1, name: "checkpoints", jsonName: "checkpoints", property: "checkpoints", type: "etcdserverpb.LeaseCheckpoint", repeated: true },
+      { number: 2, name: "term", jsonName: "term", property: "term", type: "uint64", repeated: false, asNumber: true },
     ],
   },
   "quoratepb.LeaseExpiry": {

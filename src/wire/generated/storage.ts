@@ -2,7 +2,7 @@
 
 import { Reader } from "../reader.ts";
 import { sharedWriter, type Writer } from "../writer.ts";
-import { AlarmMember, AlarmRequest, CompactionRequest, DeleteRangeRequest, LeaseCheckpointRequest, LeaseGrantRequest, LeaseRevokeRequest, PutRequest, TxnRequest } from "./rpc.ts";
+import { AlarmMember, AlarmRequest, CompactionRequest, DeleteRangeRequest, LeaseCheckpoint, LeaseGrantRequest, LeaseRevokeRequest, PutRequest, TxnRequest } from "./rpc.ts";
 
 /** quoratepb.Command */
 export interface Command {
@@ -17,7 +17,7 @@ export interface Command {
     | { readonly kind: "compaction"; readonly value: CompactionRequest }
     | { readonly kind: "leaseGrant"; readonly value: LeaseGrantRequest }
     | { readonly kind: "leaseRevoke"; readonly value: LeaseRevokeRequest }
-    | { readonly kind: "leaseCheckpoint"; readonly value: LeaseCheckpointRequest }
+    | { readonly kind: "leaseCheckpoint"; readonly value: LeaseCheckpoints }
     | { readonly kind: "leaseExpiry"; readonly value: LeaseExpiry }
     | { readonly kind: "alarm"; readonly value: AlarmRequest }
     | { readonly kind: "memberAttributes"; readonly value: MemberAttributes }
@@ -60,7 +60,7 @@ export const Command = {
     }
     if (message.body?.kind === "leaseCheckpoint") {
       const mark = writer.mark();
-      LeaseCheckpointRequest.encodeTo(message.body.value, writer);
+      LeaseCheckpoints.encodeTo(message.body.value, writer);
       writer.lengthSince(mark);
       writer.tag(114);
     }
@@ -180,7 +180,7 @@ export const Command = {
         }
         case 114: {
           const outer = reader.enter();
-          body = { kind: "leaseCheckpoint", value: LeaseCheckpointRequest.decodeFrom(reader) };
+          body = { kind: "leaseCheckpoint", value: LeaseCheckpoints.decodeFrom(reader) };
           reader.leave(outer);
           break;
         }
@@ -207,6 +207,63 @@ export const Command = {
       }
     }
     return { origin, sequence, user, authRevision, body };
+  },
+};
+
+/** quoratepb.LeaseCheckpoints */
+export interface LeaseCheckpoints {
+  readonly checkpoints: readonly LeaseCheckpoint[];
+  readonly term: number;
+}
+
+export const LeaseCheckpoints = {
+  create(partial: Partial<LeaseCheckpoints> = {}): LeaseCheckpoints {
+    return {
+      checkpoints: partial.checkpoints ?? [],
+      term: partial.term ?? 0,
+    };
+  },
+  encode(message: LeaseCheckpoints): Uint8Array {
+    sharedWriter.begin();
+    LeaseCheckpoints.encodeTo(message, sharedWriter);
+    return sharedWriter.finish();
+  },
+  encodeTo(message: LeaseCheckpoints, writer: Writer): void {
+    if (message.term !== 0) {
+      writer.uint64(message.term);
+      writer.tag(16);
+    }
+    for (let i = message.checkpoints.length - 1; i >= 0; i--) {
+      const mark = writer.mark();
+      LeaseCheckpoint.encodeTo(message.checkpoints[i] as LeaseCheckpoint, writer);
+      writer.lengthSince(mark);
+      writer.tag(10);
+    }
+  },
+  /** Throws DecodeError. Bytes in the result are views into `bytes`. */
+  decode(bytes: Uint8Array): LeaseCheckpoints {
+    return LeaseCheckpoints.decodeFrom(new Reader(bytes));
+  },
+  decodeFrom(reader: Reader): LeaseCheckpoints {
+    const checkpoints: LeaseCheckpoint[] = [];
+    let term: LeaseCheckpoints["term"] = 0;
+    while (reader.offset < reader.limit) {
+      const tag = reader.tag();
+      switch (tag) {
+        case 10: {
+          const outer = reader.enter();
+          checkpoints.push(LeaseCheckpoint.decodeFrom(reader));
+          reader.leave(outer);
+          break;
+        }
+        case 16:
+          term = reader.uint64();
+          break;
+        default:
+          reader.skip(tag);
+      }
+    }
+    return { checkpoints, term };
   },
 };
 

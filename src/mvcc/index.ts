@@ -1,0 +1,3 @@
+// mvcc: the door of this folder.
+
+export { MissingRecords } from "./contract.ts";
