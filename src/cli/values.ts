@@ -57,7 +57,7 @@ export function parseDurationMs(text: string): number {
 
 const sizeUnits: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
-/** A size in bytes: a plain number, or one with K, M or G (binary; "KiB" and "KB" mean the same). */
+/** A size in bytes: a number, or one with K, M or G (binary; "KiB" and "KB" mean the same). */
 export function parseSizeBytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(?:([kmg]?)(?:i?b)?)$/i.exec(text);
   const value = Number(match?.[1]) * (sizeUnits[(match?.[2] ?? "").toLowerCase()] ?? 0);
