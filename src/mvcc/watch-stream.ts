@@ -15,6 +15,9 @@ import type { StreamState, Watcher } from "./watch-watcher.ts";
 const duplicateId = "mvcc: duplicate watch ID provided on the WatchStream";
 const emptyRange = "mvcc: watcher range is empty";
 
+/** An empty store is at revision 1, which holds nothing. */
+const firstRevision = 2 as Revision;
+
 /** The watch id that stands for the whole stream. */
 const wholeStream = -1n;
 
@@ -70,7 +73,7 @@ export class HubStream implements WatchStream {
       progressNotify: options.progressNotify,
       startRevision: start,
       state: "gone",
-      next: start === 0 ? ((revision + 1) as Revision) : start,
+      next: firstToHear(start, revision),
       quiet: true,
     });
   }
@@ -113,6 +116,13 @@ export class HubStream implements WatchStream {
     }
     return this.#nextId++;
   }
+}
+
+function firstToHear(start: Revision | 0, revision: Revision): Revision {
+  if (start === 0) {
+    return (revision + 1) as Revision;
+  }
+  return start < firstRevision ? firstRevision : start;
 }
 
 /**
