@@ -28,6 +28,7 @@ import { maintenanceService } from "./maintenance.ts";
 import { QuotaGate } from "./quota.ts";
 import { RpcMetrics } from "./rpc-metrics.ts";
 import { type Rpc, type RpcKind, rpcTable } from "./rpc-table.ts";
+import { watchService } from "./watch.ts";
 
 export type { ApiOptions } from "./context.ts";
 export { type Rpc, type RpcAccess, type RpcKind, rpcPath, rpcTable } from "./rpc-table.ts";
@@ -52,6 +53,7 @@ export function createApi(options: ApiOptions): Api {
   const health = new HealthService(api);
   const written = [
     kvService(api, quota),
+    watchService(api),
     leaseService(api, quota),
     clusterService(api),
     maintenanceService(api),
