@@ -31,7 +31,6 @@ export class LeaderRole {
   #timeoutNowSent = false;
   #transferElapsed = 0;
   #heartbeatElapsed = 0;
-  #quorumElapsed = 0;
   /** Some member may be due an append. */
   #flushDue = true;
 
@@ -60,13 +59,10 @@ export class LeaderRole {
 
   tick(): void {
     const { limits } = this.#core;
-    this.#quorumElapsed++;
-    if (this.#quorumElapsed >= limits.electionTicks) {
-      this.#quorumElapsed = 0;
-      if (!this.tracker.takeQuorumActive()) {
-        this.#transitions.becomeFollower(this.#core.term, noMember);
-        return;
-      }
+    this.tracker.tick();
+    if (!this.tracker.hearsQuorum()) {
+      this.#transitions.becomeFollower(this.#core.term, noMember);
+      return;
     }
     if (this.#transferee !== noMember && ++this.#transferElapsed >= limits.electionTicks) {
       this.#endTransfer();
@@ -75,6 +71,7 @@ export class LeaderRole {
     if (this.#heartbeatElapsed >= limits.heartbeatTicks) {
       this.#heartbeatElapsed = 0;
       for (const progress of this.tracker.others) {
+        progress.noteHeartbeat();
         this.#sendHeartbeat(progress);
       }
     }
@@ -246,7 +243,7 @@ export class LeaderRole {
       counters.messagesInvalid++;
       return;
     }
-    progress.recentlyActive = true;
+    progress.silentTicks = 0;
     if (message.rejected) {
       // Both sides skip whole terms: the member named the last entry that it could agree on, this
       // log names the last entry of that term or an earlier one.
@@ -281,7 +278,7 @@ export class LeaderRole {
     if (advanced) {
       this.#advanceCommit();
     }
-    if (progress.next <= log.lastIndex) {
+    if (progress.next <= log.lastIndex || progress.commitSent < log.commit) {
       this.#flushDue = true;
     }
     if (progress.id === this.#transferee) {
@@ -300,11 +297,8 @@ export class LeaderRole {
       counters.messagesInvalid++;
       return;
     }
-    progress.recentlyActive = true;
-    progress.probeSent = false;
-    if (progress.match < log.lastIndex || progress.state === "probe") {
-      // Something is missing there: under way, or lost. An append, even empty, will tell.
-      progress.emptyDue = true;
+    progress.silentTicks = 0;
+    if (progress.takeStalled(log.lastIndex)) {
       this.#flushDue = true;
     }
     if (message.readRound > progress.readRound) {

@@ -471,10 +471,11 @@ function isFromLeader(message: Message): boolean {
 }
 
 function progressView(leader: LeaderRole | undefined): RaftStatus["progress"] {
+  const { tracker } = leader ?? {};
   return new Map(
-    leader?.tracker.others.map(({ id, match, next, state, recentlyActive, isLearner }) => [
-      id,
-      { match, next, state, recentlyActive, isLearner },
-    ]),
+    tracker?.others.map((progress) => {
+      const { id, match, next, state, isLearner } = progress;
+      return [id, { match, next, state, recentlyActive: tracker.isActive(progress), isLearner }];
+    }),
   );
 }

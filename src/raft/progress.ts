@@ -26,12 +26,15 @@ export class Progress {
   next: LogIndex;
   /** In snapshot state: the least index that the snapshot brings. */
   snapshotIndex = 0 as LogIndex;
-  /** Heard from since the last check of the quorum. */
-  recentlyActive = false;
+  /** Ticks since it was last heard; a new one gets the benefit of the doubt. */
+  silentTicks = 0;
   /** In probe state: an append is out, wait. */
   probeSent = false;
   /** Send an append although there may be nothing in it: its answer tells where the member stands. */
   emptyDue = false;
+  /** Whether nothing was acknowledged between the last two heartbeats, and where that was. */
+  #isStalled = false;
+  #matchAtHeartbeat = 0;
   /** The highest commit index told in an append. */
   commitSent = 0 as LogIndex;
   /** The highest read round that the member has acknowledged. */
@@ -86,6 +89,26 @@ export class Progress {
     } else {
       this.probeSent = true;
     }
+  }
+
+  /** A heartbeat leaves on the clock's account, not a read round's. */
+  noteHeartbeat(): void {
+    this.#isStalled = this.state !== "replicate" || this.match === this.#matchAtHeartbeat;
+    this.#matchAtHeartbeat = this.match;
+  }
+
+  /**
+   * A heartbeat was answered. True when an append should go out, even an empty one: the member is
+   * alive, lacks something, and has acknowledged nothing of late, so what is missing may be lost.
+   */
+  takeStalled(lastIndex: LogIndex): boolean {
+    if (!this.#isStalled || (this.match === lastIndex && this.state !== "probe")) {
+      return false;
+    }
+    this.#isStalled = false;
+    this.probeSent = false;
+    this.emptyDue = true;
+    return true;
   }
 
   /** Everything up to `index` is durable on the member. False when that was known. */

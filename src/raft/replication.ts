@@ -94,7 +94,7 @@ export class Replication {
 
   #sendSnapshot(progress: Progress): void {
     // A member that was silent gets none: it may be down, and a snapshot is costly to prepare.
-    if (!progress.recentlyActive) {
+    if (!this.#tracker.isActive(progress)) {
       return;
     }
     const core = this.#core;

@@ -40,8 +40,6 @@ export class Tracker {
       let progress = this.#members.get(id);
       if (progress === undefined) {
         progress = new Progress(id, next, isLearner, this.#limits);
-        // A member just added must not count as silent before it was ever spoken to.
-        progress.recentlyActive = true;
       }
       progress.isLearner = isLearner;
       members.set(id, progress);
@@ -77,15 +75,21 @@ export class Tracker {
     return majorityHolds(this.#voters, holds) && majorityHolds(this.#outgoing, holds);
   }
 
-  /** Whether a majority of both groups was heard since the last call. */
-  takeQuorumActive(): boolean {
-    const holds = (progress: Progress): boolean =>
-      progress.id === this.#self || progress.recentlyActive;
-    const active = majorityHolds(this.#voters, holds) && majorityHolds(this.#outgoing, holds);
+  tick(): void {
     for (const progress of this.#others) {
-      progress.recentlyActive = false;
+      progress.silentTicks++;
     }
-    return active;
+  }
+
+  /** Whether a majority of both groups was heard within one election timeout. */
+  hearsQuorum(): boolean {
+    const holds = (progress: Progress): boolean =>
+      progress.id === this.#self || this.isActive(progress);
+    return majorityHolds(this.#voters, holds) && majorityHolds(this.#outgoing, holds);
+  }
+
+  isActive(progress: Progress): boolean {
+    return progress.silentTicks < this.#limits.electionTicks;
   }
 
   /** The other voter that is furthest ahead, lowest id first; undefined when there is none. */

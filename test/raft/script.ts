@@ -166,6 +166,10 @@ class ScriptRun {
 
   #cluster(words: string[]): void {
     const [count, ...options] = words;
+    this.#members.clear();
+    this.#roles.clear();
+    this.#queue = [];
+    this.#groups = [];
     this.#options = Object.fromEntries(
       options.map((option) => {
         const [name = "", value] = option.split("=");
