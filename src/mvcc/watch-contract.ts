@@ -39,10 +39,17 @@ export type WatchNotice =
   /** The start (or a slow watcher's place) has been compacted; the watcher is gone. */
   | { readonly kind: "compacted"; readonly watchId: bigint; readonly compactedRevision: Revision };
 
-/** The receiver of one stream. Called synchronously, in order. */
+/**
+ * The receiver of one stream. Called synchronously, in order; it must not throw, and may call its
+ * own stream back.
+ */
 export interface WatchStreamSink {
   notify(notice: WatchNotice): void;
-  /** False while the receiver's buffers are full: the hub then holds events back and catches up later. */
+  /**
+   * False while the receiver's buffers are full: the hub then holds events and progress back and
+   * catches up after `resume`. All other notices, which answer what the stream was asked, come
+   * all the same.
+   */
   readonly writable: boolean;
 }
 
@@ -50,7 +57,10 @@ export interface WatchStream {
   create(options: WatchOptions): void;
   /** Cancels one watch; an unknown id does nothing. */
   cancel(watchId: bigint): void;
-  /** Answers with one "progress" notice (id -1) if every watch of the stream is caught up, else nothing. */
+  /**
+   * Answers with one "progress" notice (id -1) if every watch of the stream is caught up and its
+   * start has come, else nothing (nor without any watch).
+   */
   requestProgress(): void;
   /** The sink became writable again. */
   resume(): void;

@@ -87,7 +87,7 @@ export class EventViews {
     return view;
   }
 
-  /** etcd reads the pair at the revision before the event; below the compacted one there is none. */
+  /** As in etcd, the pair at the revision before the event; none below the compacted revision. */
   #readPrevious(position: number, event: StoredEvent): WatchEvent | undefined {
     if (event.previousRevision === 0 || event.revision <= this.#store.compactedRevision) {
       return this.#withoutPrevious(position, event);

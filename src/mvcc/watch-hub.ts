@@ -12,7 +12,9 @@
 //
 // The owner calls, on one thread: `publish` for each commit in order, right after it was applied;
 // `catchUp` while `hasCatchUp`, loading the records that it names when it throws MissingRecords;
-// `progress` with the time, some times a second; `adopt` on the hub of a store that replaces another.
+// `progress` with the time, some times a second; `adopt` on the hub of a store that replaces
+// another. `hasCatchUp` turns true by a publication, but also by a client that watches the past
+// or takes events again: then `onCatchUp` says so.
 //
 // Read next: watch-watcher.ts (states), watch-registry.ts (moves between them), watch-catch-up.ts.
 
@@ -41,7 +43,7 @@ export interface WatchHubOptions {
   readonly rng: Rng;
   /** Between progress notices of one stream, milliseconds; up to a tenth is added at random. */
   readonly progressIntervalMs: number;
-  /** Called when `hasCatchUp` has become true. Must not call the hub, only see that it is called. */
+  /** Called when `hasCatchUp` has become true. Must not call the hub, only have it called. */
   readonly onCatchUp?: (() => void) | undefined;
 }
 

@@ -211,7 +211,9 @@ function describeNotice(notice: WatchNotice): string {
     case "compacted":
       return `#${notice.watchId} compacted=${notice.compactedRevision}`;
     case "events":
-      return `#${notice.watchId} at=${notice.revision} ${notice.events.map(describeEvent).join(" ")}`;
+      return [`#${notice.watchId} at=${notice.revision}`, ...notice.events.map(describeEvent)].join(
+        " ",
+      );
   }
 }
 
