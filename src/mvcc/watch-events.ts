@@ -89,11 +89,16 @@ export class EventViews {
 
   /** As in etcd, the pair at the revision before the event; none below the compacted revision. */
   #readPrevious(position: number, event: StoredEvent): WatchEvent | undefined {
-    if (event.previousRevision === 0 || event.revision <= this.#store.compactedRevision) {
+    const { previousRevision, previousSub } = event;
+    if (
+      event.created ||
+      previousRevision === 0 ||
+      event.revision <= this.#store.compactedRevision
+    ) {
       return this.#withoutPrevious(position, event);
     }
     try {
-      const previous = this.#store.at(event.previousRevision, event.previousSub);
+      const previous = this.#store.at(previousRevision, previousSub);
       this.#previousBytes += previous === undefined ? 0 : previous.message.length;
       return { event, previous };
     } catch (error) {
