@@ -1,0 +1,101 @@
+// http: plain HTTP on the client port: health, readiness, version and metrics, as etcd answers
+// them, for probes, load balancers and Prometheus.
+//
+// A request is a value, a reply is a value (reply.ts), and routes are a table from path to handler;
+// server.ts brings HTTP/1.1, and the gRPC server hands over requests of HTTP/2 that are not gRPC.
+//
+// Rules: nothing here changes the state; every path answers other methods than its own with 405 and
+// every other path with 404, in Go's words. Cross-origin reads are allowed as etcd allows them.
+//
+// Limits: bodies are read whole, within the request limit.
+
+import type { Server } from "node:http";
+import type { Logger, MetricsRegistry } from "../base/index.ts";
+import type { HttpReply } from "../grpc/contract.ts";
+import type { NodeHandle } from "../node/handle.ts";
+import { HealthChecks } from "./health.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
+import { errorReply, type HttpHandler, jsonReply, onlyGet, pathOf, reply } from "./reply.ts";
+import { createHttpServer } from "./server.ts";
+
+export type { HttpHandler } from "./reply.ts";
+
+export interface HttpVersions {
+  /** The etcd version that this server passes for, e.g. "3.6.7". */
+  readonly etcdServer: string;
+  readonly etcdCluster: string;
+  readonly storage: string;
+  readonly quorate: string;
+}
+
+export interface HttpOptions {
+  readonly handle: NodeHandle;
+  readonly metrics: MetricsRegistry;
+  readonly logger: Logger;
+  readonly versions: HttpVersions;
+  /** Largest request body, bytes. */
+  readonly bodyBytesMax: number;
+}
+
+export interface HttpDoor {
+  /** For GrpcServerOptions.onHttpRequest: what comes over HTTP/2 without being gRPC. */
+  readonly handle: HttpHandler;
+  /** For ClientPortOptions.http: what comes over HTTP/1.1. */
+  readonly server: Server;
+  /** Stops what it samples; connections are the client port's to close. */
+  close(): void;
+}
+
+const crossOriginHeaders = [
+  ["access-control-allow-headers", "accept, content-type, authorization"],
+  ["access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE"],
+  ["access-control-allow-origin", "*"],
+] as const;
+
+/** The text format of Prometheus that metrics.ts of base writes. */
+const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+export function createHttpDoor(options: HttpOptions): HttpDoor {
+  registerVersions(options.metrics, options.versions);
+  const stopSampling = registerProcessMetrics(options.metrics);
+  const routes = new Map<string, HttpHandler>([
+    ...new HealthChecks(options.handle, options.metrics, options.logger).routes(),
+    ["/version", onlyGet(() => versionReply(options.versions))],
+    ["/metrics", () => reply(200, metricsContentType, options.metrics.render())],
+  ]);
+  const handle: HttpHandler = async (request) => {
+    if (request.method === "OPTIONS") {
+      return withCrossOrigin({ status: 200, headers: [], body: new Uint8Array(0) });
+    }
+    const route = routes.get(pathOf(request));
+    return withCrossOrigin(await (route?.(request) ?? errorReply(404, "404 page not found")));
+  };
+  return {
+    handle,
+    server: createHttpServer(handle, options.bodyBytesMax, options.logger),
+    close: stopSampling,
+  };
+}
+
+function versionReply({ etcdServer, etcdCluster, storage, quorate }: HttpVersions): HttpReply {
+  return jsonReply({ etcdserver: etcdServer, etcdcluster: etcdCluster, storage, quorate });
+}
+
+function withCrossOrigin(answer: HttpReply): HttpReply {
+  return { ...answer, headers: [...crossOriginHeaders, ...answer.headers] };
+}
+
+function registerVersions(registry: MetricsRegistry, versions: HttpVersions): void {
+  registry
+    .gaugeFamily("etcd_server_version", "The version this server passes for.", ["server_version"])
+    .with(versions.etcdServer)
+    .set(1);
+  registry
+    .gaugeFamily("etcd_cluster_version", "The version of the cluster.", ["cluster_version"])
+    .with(versions.etcdCluster)
+    .set(1);
+  registry
+    .gaugeFamily("quorate_version", "The version of Quorate.", ["version"])
+    .with(versions.quorate)
+    .set(1);
+}
