@@ -43,8 +43,6 @@ export interface WatchHubOptions {
   readonly rng: Rng;
   /** Between progress notices of one stream, milliseconds; up to a tenth is added at random. */
   readonly progressIntervalMs: number;
-  /** Called when `hasCatchUp` has become true. Must not call the hub, only have it called. */
-  readonly onCatchUp?: (() => void) | undefined;
 }
 
 export interface WatchHubStats {
@@ -69,7 +67,7 @@ export class WatchHub {
   constructor(store: StoreReader, options: WatchHubOptions) {
     this.#rng = options.rng;
     this.#progressIntervalMs = options.progressIntervalMs;
-    this.#registry = new WatchRegistry(store, options.rng, options.onCatchUp ?? (() => {}));
+    this.#registry = new WatchRegistry(store, options.rng);
   }
 
   /** The last revision published. */
@@ -80,6 +78,14 @@ export class WatchHub {
   /** Watchers wait for `catchUp`. */
   get hasCatchUp(): boolean {
     return this.#registry.behind.size > 0;
+  }
+
+  /**
+   * `callback` runs whenever `hasCatchUp` has become true. It must not call the hub, only have
+   * `catchUp` called soon. A hub that adopts this one's streams keeps it.
+   */
+  onCatchUp(callback: () => void): void {
+    this.#registry.onCatchUp = callback;
   }
 
   stats(): WatchHubStats {

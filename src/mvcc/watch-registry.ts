@@ -19,13 +19,13 @@ export class WatchRegistry {
   stalledCount = 0;
   /** A watcher with progress notices was made: due times must be looked at again. */
   progressAdded = false;
-  readonly #onCatchUp: () => void;
+  /** Told when `behind` is no longer empty. */
+  onCatchUp: () => void = () => {};
 
-  constructor(store: StoreReader, rng: Rng, onCatchUp: () => void) {
+  constructor(store: StoreReader, rng: Rng) {
     this.store = store;
     this.revision = store.revision;
     this.index = new RangeIndex(rng);
-    this.#onCatchUp = onCatchUp;
   }
 
   /** Takes in a watcher whose `next` is set. */
@@ -124,7 +124,7 @@ export class WatchRegistry {
   #enqueue(watcher: Watcher): void {
     this.#addBehind(watcher);
     if (this.behind.size === 1) {
-      this.#onCatchUp();
+      this.onCatchUp();
     }
   }
 

@@ -42,11 +42,15 @@ export function runScript(text: string): string {
   return `${rendered.join("\n")}\n`;
 }
 
+function newHub(store: FakeStore): WatchHub {
+  return new WatchHub(store, { rng: new SeededRng(1), progressIntervalMs: 1000 });
+}
+
 class ScriptRun {
   readonly output: string[] = [];
   #store = new FakeStore();
   #away: FakeStore | undefined;
-  #hub = this.#newHub(this.#store);
+  #hub = newHub(this.#store);
   readonly #streams = new Map<string, { stream: WatchStream; sink: TestSink }>();
 
   command(line: string): void {
@@ -94,12 +98,8 @@ class ScriptRun {
     }
   }
 
-  #newHub(store: FakeStore): WatchHub {
-    return new WatchHub(store, {
-      rng: new SeededRng(1),
-      progressIntervalMs: 1000,
-      onCatchUp: () => this.output.push("(catch-up wanted)"),
-    });
+  constructor() {
+    this.#hub.onCatchUp(() => this.output.push("(catch-up wanted)"));
   }
 
   #stream(name: string): { stream: WatchStream; sink: TestSink } {
@@ -146,7 +146,7 @@ class ScriptRun {
   #install(): void {
     this.#store = this.#away ?? this.#store.copy();
     this.#away = undefined;
-    const hub = this.#newHub(this.#store);
+    const hub = newHub(this.#store);
     hub.adopt(this.#hub);
     this.#hub = hub;
   }
