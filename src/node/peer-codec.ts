@@ -57,8 +57,7 @@ const droppableKinds: ReadonlySet<Message["kind"]> = new Set([
 
 /** The frame of a message for `PeerNetwork.send`. */
 export function encodeFrame(message: Message): OutgoingFrame {
-  const parts =
-    message.kind === "appendRequest" ? encodeAppend(message) : [encodePlain(message)];
+  const parts = message.kind === "appendRequest" ? encodeAppend(message) : [encodePlain(message)];
   return { type: raftFrameType, parts, droppable: droppableKinds.has(message.kind) };
 }
 

@@ -51,11 +51,7 @@ export interface PeerHandlers {
    * A state transfer. `chunks` ends after the last one and throws if the sender breaks off;
    * reading slowly slows the sender. Resolving acknowledges the transfer to the sender.
    */
-  onSnapshot(
-    from: MemberId,
-    header: Uint8Array,
-    chunks: AsyncIterable<Uint8Array>,
-  ): Promise<void>;
+  onSnapshot(from: MemberId, header: Uint8Array, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Frames for `to` were lost: the link broke, could not be made, or its queue overflowed. */
   onUnreachable(to: MemberId): void;
   /** `to` refused this member; `removed` means that this member is no longer part of the cluster. */

@@ -35,6 +35,22 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** Makes durable the files directly in `path`, their names and the name of `path` itself. */
+export async function syncTree(path: string): Promise<void> {
+  for (const entry of (await listDirectory(path)) ?? []) {
+    if (entry.isFile()) {
+      const handle = await open(join(path, entry.name), constants.O_RDONLY);
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    }
+  }
+  await syncDirectory(path);
+  await syncDirectory(dirname(path));
+}
+
 /** Makes a directory (not its parents) and makes that durable. An existing one is fine. */
 export async function makeDirectory(path: string): Promise<void> {
   try {

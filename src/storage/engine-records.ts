@@ -8,7 +8,15 @@
 //
 // Link rows stand behind every key that a caller may use.
 
-import { CorruptionError, assert, bytesToHex, readU32, readU64, writeU32, writeU64 } from "../base/index.ts";
+import {
+  CorruptionError,
+  assert,
+  bytesToHex,
+  readU32,
+  readU64,
+  writeU32,
+  writeU64,
+} from "../base/index.ts";
 import { checksum } from "./checksum.ts";
 import type { BatchOperation } from "./engine.ts";
 
@@ -59,7 +67,9 @@ export function openValue(key: Uint8Array, stored: Uint8Array): Uint8Array {
       return value;
     }
   }
-  throw new CorruptionError(`the stored value of key ${bytesToHex(key)} does not match its checksum`);
+  throw new CorruptionError(
+    `the stored value of key ${bytesToHex(key)} does not match its checksum`,
+  );
 }
 
 /** Hash of a batch: of each operation's checksum, in order, continuing from the link before it. */

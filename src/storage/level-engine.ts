@@ -40,7 +40,12 @@ type LevelOperation =
   | { readonly type: "put"; readonly key: Uint8Array; readonly value: Uint8Array }
   | { readonly type: "del"; readonly key: Uint8Array };
 
-/** Makes an empty engine in `directory`, which must not exist, and opens it. */
+/** The store is open already, here or in another process. */
+export class StoreLockedError extends StorageError {
+  override name = "StoreLockedError";
+}
+
+/** Makes an engine in `directory`, which must be absent or empty, and opens it. */
 export async function createLevelEngine(directory: string): Promise<Engine> {
   const database = await openDatabase(directory, true);
   const engine = new LevelEngine(database, new BatchLinks(linkedBytes));
@@ -88,6 +93,9 @@ async function openDatabase(directory: string, isNew: boolean): Promise<Database
     await database.open();
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    if (errorCode(cause) === "LEVEL_LOCKED") {
+      throw new StoreLockedError(`the store in ${directory} is in use`, { cause });
+    }
     throw readFailure(`opening the store in ${directory}`, cause);
   }
   return database;
@@ -118,7 +126,10 @@ class LevelEngine implements Engine {
     return this.#reader.scan(range);
   }
 
-  async write(batch: readonly BatchOperation[], options: { readonly sync: boolean }): Promise<void> {
+  async write(
+    batch: readonly BatchOperation[],
+    options: { readonly sync: boolean },
+  ): Promise<void> {
     const before = this.#last;
     let end = (): void => {};
     this.#last = new Promise((resolve) => {

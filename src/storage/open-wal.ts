@@ -131,7 +131,9 @@ class Recovery {
     const first = this.#first;
     const last = this.#segments.at(-1);
     if (first === undefined || last === undefined) {
-      throw new CorruptionError(`no segment with a log is in ${this.#directory}. ${adviceToRejoin}`);
+      throw new CorruptionError(
+        `no segment with a log is in ${this.#directory}. ${adviceToRejoin}`,
+      );
     }
     const { hardState, snapshot, entries } = this.#finish();
     if (this.#tornTail !== undefined) {
@@ -189,7 +191,12 @@ class Recovery {
     this.#segments.push(segment);
   }
 
-  #replay(path: string, bytes: Uint8Array, header: SegmentHeader, segment: SegmentInfo): SegmentEnd {
+  #replay(
+    path: string,
+    bytes: Uint8Array,
+    header: SegmentHeader,
+    segment: SegmentInfo,
+  ): SegmentEnd {
     try {
       return scanSegment(bytes, header, (record) => {
         this.#image.apply(record);
@@ -207,7 +214,11 @@ class Recovery {
       throw refusal(path, 0, `its header says that it is segment ${header.sequence}`);
     }
     if (bytes.length < header.sizeBytes) {
-      throw refusal(path, bytes.length, `the file has lost its end (it had ${header.sizeBytes} bytes)`);
+      throw refusal(
+        path,
+        bytes.length,
+        `the file has lost its end (it had ${header.sizeBytes} bytes)`,
+      );
     }
     const first = this.#first;
     if (first === undefined) {

@@ -1,6 +1,13 @@
 // The contract of the write-ahead log, for the node, the simulator's disk and the tests.
 
-import type { ClusterId, Entry, HardState, LogIndex, MemberId, SnapshotMeta } from "../base/index.ts";
+import type {
+  ClusterId,
+  Entry,
+  HardState,
+  LogIndex,
+  MemberId,
+  SnapshotMeta,
+} from "../base/index.ts";
 
 /** Who a data directory belongs to; written once, when it is made. */
 export interface WalIdentity {

@@ -114,7 +114,8 @@ function decodeEntry(kindCode: number, body: Uint8Array, view: DataView): Entry 
   };
 }
 
-function decodeMeta(view: DataView): SnapshotMeta {
+/** Throws DecodeError. */
+export function decodeMeta(view: DataView): SnapshotMeta {
   requireLength(view.byteLength >= metaHeadBytes);
   let offset = 17;
   const list = (): MemberId[] => {

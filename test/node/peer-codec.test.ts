@@ -10,7 +10,9 @@ const counter = fc.oneof(fc.nat(1000), fc.maxSafeNat());
 const index = counter.map((n) => n as LogIndex);
 const term = counter.map((n) => n as Term);
 const bytes = fc.uint8Array({ maxLength: 300 });
-const members = fc.uniqueArray(memberId, { maxLength: 5 }).map((list) => list.sort((a, b) => (a < b ? -1 : 1)));
+const members = fc
+  .uniqueArray(memberId, { maxLength: 5 })
+  .map((list) => list.sort((a, b) => (a < b ? -1 : 1)));
 const conf = fc.record({
   voters: members,
   votersOutgoing: members,

@@ -63,16 +63,26 @@ describe.each(engines)("the %s engine", (_name, create) => {
 
   test("the last operation on a key in a batch wins", async () => {
     const engine = await opened();
-    await engine.write([put("a", "1"), remove("a"), put("a", "2"), put("b", "1"), remove("b")], unsynced);
+    await engine.write(
+      [put("a", "1"), remove("a"), put("a", "2"), put("b", "1"), remove("b")],
+      unsynced,
+    );
     expect(await rowsOf(engine)).toEqual(["a=2"]);
   });
 
   test("scans ranges both ways, with limits", async () => {
     const engine = await opened();
-    await engine.write(["a", "b", "c", "d", "e"].map((key) => put(key, key)), { sync: true });
+    await engine.write(
+      ["a", "b", "c", "d", "e"].map((key) => put(key, key)),
+      { sync: true },
+    );
     expect(await rowsOf(engine, { from: "b", to: "d" })).toEqual(["b=b", "c=c"]);
     expect(await rowsOf(engine, { from: "bb" })).toEqual(["c=c", "d=d", "e=e"]);
-    expect(await rowsOf(engine, { from: "b", to: "dd", reverse: true })).toEqual(["d=d", "c=c", "b=b"]);
+    expect(await rowsOf(engine, { from: "b", to: "dd", reverse: true })).toEqual([
+      "d=d",
+      "c=c",
+      "b=b",
+    ]);
     expect(await rowsOf(engine, { limit: 2 })).toEqual(["a=a", "b=b"]);
     expect(await rowsOf(engine, { limit: 2, reverse: true })).toEqual(["e=e", "d=d"]);
     expect(await rowsOf(engine, { limit: 0 })).toEqual([]);
@@ -117,7 +127,10 @@ describe.each(engines)("the %s engine", (_name, create) => {
 
   test("a scan sees one state while batches are written", async () => {
     const engine = await opened();
-    await engine.write(Array.from({ length: 3000 }, (_, i) => put(`k${1000 + i}`, "old")), unsynced);
+    await engine.write(
+      Array.from({ length: 3000 }, (_, i) => put(`k${1000 + i}`, "old")),
+      unsynced,
+    );
     const values = new Set<string>();
     for await (const chunk of engine.scan({ from: utf8(""), to: undefined })) {
       chunk.forEach(([, value]) => values.add(fromUtf8(value)));
@@ -128,7 +141,9 @@ describe.each(engines)("the %s engine", (_name, create) => {
 
   test("batches written together are applied in order", async () => {
     const engine = await opened();
-    await Promise.all(Array.from({ length: 50 }, (_, i) => engine.write([put("a", `${i}`)], unsynced)));
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) => engine.write([put("a", `${i}`)], unsynced)),
+    );
     expect(await rowsOf(engine)).toEqual(["a=49"]);
   });
 

@@ -6,7 +6,15 @@ import { cp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { CorruptionError, SeededRng, StorageError, fromUtf8, readU32, utf8, writeU32 } from "../../src/base/index.ts";
+import {
+  CorruptionError,
+  SeededRng,
+  StorageError,
+  fromUtf8,
+  readU32,
+  utf8,
+  writeU32,
+} from "../../src/base/index.ts";
 import type { Engine } from "../../src/storage/engine.ts";
 import { createLevelEngine, openLevelEngine } from "../../src/storage/index.ts";
 import { temporaryDirectory } from "./wal-fixtures.ts";
@@ -19,7 +27,12 @@ function numbered(n: number): Uint8Array {
 }
 
 /** Batch `n` writes row `n` and the count, as the state machine writes data and applied index. */
-async function writeBatches(engine: Engine, from: number, to: number, syncEvery = 0): Promise<void> {
+async function writeBatches(
+  engine: Engine,
+  from: number,
+  to: number,
+  syncEvery = 0,
+): Promise<void> {
   for (let n = from; n <= to; n++) {
     await engine.write(
       [
@@ -87,7 +100,10 @@ describe("the engine on LevelDB", () => {
         const count = await countOf(opened);
         for (let n = 1; n <= count; n++) {
           const [value] = await opened.getMany([numbered(n)]);
-          expect(value && fromUtf8(value).startsWith(`value of ${n} `), `${context}, row ${n}`).toBe(true);
+          expect(
+            value && fromUtf8(value).startsWith(`value of ${n} `),
+            `${context}, row ${n}`,
+          ).toBe(true);
         }
         await opened.close();
       } catch (error) {

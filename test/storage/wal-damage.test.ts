@@ -19,7 +19,9 @@ interface Written {
 }
 
 /** A log of `batches`, as it is after a kill: not closed in order. */
-async function written(batches: readonly (readonly [from: number, to: number])[]): Promise<Written> {
+async function written(
+  batches: readonly (readonly [from: number, to: number])[],
+): Promise<Written> {
   const path = await newWal(await temporaryDirectory(), segmentSizeBytes);
   const { wal } = await openWal(path, { segmentSizeBytes });
   const ends: number[] = [];
@@ -74,7 +76,9 @@ describe("the end of a log", () => {
     expect((await recover(path, segmentSizeBytes)).entries.length).toBe(6);
     const [broken = ""] = await brokenFiles(path);
     const kept = await readFile(join(path, broken));
-    expect(kept.subarray(firstSector - begin)).toEqual(bytes.subarray(firstSector, end - (end - begin - kept.length)));
+    expect(kept.subarray(firstSector - begin)).toEqual(
+      bytes.subarray(firstSector, end - (end - begin - kept.length)),
+    );
   });
 
   test("goes on in the place that was cut", async () => {
@@ -166,7 +170,9 @@ describe("segments", () => {
     }
     bytes[last] = (bytes[last] ?? 0) ^ 0x10;
     await writeFile(file, bytes);
-    await expect(recover(path, segmentSizeBytes)).rejects.toThrow(/0003\.wal.*0002\.wal does not end/);
+    await expect(recover(path, segmentSizeBytes)).rejects.toThrow(
+      /0003\.wal.*0002\.wal does not end/,
+    );
     expect(await brokenFiles(path)).toEqual([]);
   });
 
@@ -205,7 +211,11 @@ describe("segments", () => {
     // Stops right after the first write into the second segment.
     for (;;) {
       index++;
-      await wal.append({ hardState: undefined, entries: [entry(index, 2, "z".repeat(900))], snapshot: undefined });
+      await wal.append({
+        hardState: undefined,
+        entries: [entry(index, 2, "z".repeat(900))],
+        snapshot: undefined,
+      });
       const names = await readdir(path);
       if (names.includes("0000000000000002.wal")) {
         before = await readFile(second);
@@ -221,7 +231,11 @@ describe("segments", () => {
     expect(found.entries.length).toBe(index - 1);
     expect((await brokenFiles(path)).length).toBe(1);
     const again = await openWal(path, { segmentSizeBytes });
-    await again.wal.append({ hardState: undefined, entries: [entry(index, 3)], snapshot: undefined });
+    await again.wal.append({
+      hardState: undefined,
+      entries: [entry(index, 3)],
+      snapshot: undefined,
+    });
     await again.wal.close();
     expect((await recover(path, segmentSizeBytes)).entries.length).toBe(index);
   });

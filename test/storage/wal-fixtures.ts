@@ -25,8 +25,18 @@ export async function temporaryDirectory(): Promise<string> {
   return directory;
 }
 
-export function entry(index: number, term: number, text = `value ${index}`, kind: EntryKind = "command"): Entry {
-  return { index: index as LogIndex, term: term as Term, kind, data: new TextEncoder().encode(text) };
+export function entry(
+  index: number,
+  term: number,
+  text = `value ${index}`,
+  kind: EntryKind = "command",
+): Entry {
+  return {
+    index: index as LogIndex,
+    term: term as Term,
+    kind,
+    data: new TextEncoder().encode(text),
+  };
 }
 
 export function entries(from: number, to: number, term: number): Entry[] {

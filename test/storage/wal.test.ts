@@ -44,8 +44,16 @@ describe("the write-ahead log", () => {
   test("an entry at or below the last replaces the tail", async () => {
     const path = await newWal(await temporaryDirectory(), segmentSizeBytes);
     const { wal } = await open(path);
-    await wal.append({ hardState: hardState(1, 0n, 0), entries: entries(1, 5, 1), snapshot: undefined });
-    await wal.append({ hardState: hardState(2, 0n, 0), entries: [entry(3, 2)], snapshot: undefined });
+    await wal.append({
+      hardState: hardState(1, 0n, 0),
+      entries: entries(1, 5, 1),
+      snapshot: undefined,
+    });
+    await wal.append({
+      hardState: hardState(2, 0n, 0),
+      entries: [entry(3, 2)],
+      snapshot: undefined,
+    });
     await wal.close();
     const { entries: found } = await recover(path, segmentSizeBytes);
     expect(brief(found)).toEqual(["1.1:value 1", "2.1:value 2", "3.2:value 3"]);
@@ -94,17 +102,29 @@ describe("the write-ahead log", () => {
     const { wal } = await open(path);
     const large = "y".repeat(3 * segmentSizeBytes);
     for (const index of [1, 2, 3]) {
-      await wal.append({ hardState: undefined, entries: [entry(index, 1, large)], snapshot: undefined });
+      await wal.append({
+        hardState: undefined,
+        entries: [entry(index, 1, large)],
+        snapshot: undefined,
+      });
     }
     await wal.close();
     const found = await recover(path, segmentSizeBytes);
-    expect(found.entries.map((e) => e.data.length)).toEqual([large.length, large.length, large.length]);
+    expect(found.entries.map((e) => e.data.length)).toEqual([
+      large.length,
+      large.length,
+      large.length,
+    ]);
   });
 
   test("a received snapshot replaces a log that does not hold its entry", async () => {
     const path = await newWal(await temporaryDirectory(), segmentSizeBytes);
     const { wal } = await open(path);
-    await wal.append({ hardState: hardState(1, 0n, 2), entries: entries(1, 9, 1), snapshot: undefined });
+    await wal.append({
+      hardState: hardState(1, 0n, 2),
+      entries: entries(1, 9, 1),
+      snapshot: undefined,
+    });
     await wal.append({ hardState: hardState(5, 0n, 6), entries: [], snapshot: meta(6, 5) });
     await wal.append({ hardState: undefined, entries: [entry(7, 5)], snapshot: undefined });
     await wal.close();
@@ -117,7 +137,11 @@ describe("the write-ahead log", () => {
   test("a received snapshot keeps what follows the entry that it matches", async () => {
     const path = await newWal(await temporaryDirectory(), segmentSizeBytes);
     const { wal } = await open(path);
-    await wal.append({ hardState: hardState(1, 0n, 2), entries: entries(1, 9, 1), snapshot: undefined });
+    await wal.append({
+      hardState: hardState(1, 0n, 2),
+      entries: entries(1, 9, 1),
+      snapshot: undefined,
+    });
     await wal.append({ hardState: undefined, entries: [], snapshot: meta(8, 1) });
     await wal.close();
     const found = await recover(path, segmentSizeBytes);
