@@ -152,6 +152,8 @@ function encodePlain(message: Exclude<Message, AppendRequest>): Uint8Array {
     case "voteResponse":
       sink.boolean(message.preVote);
       sink.boolean(message.granted);
+      sink.counter(message.commit);
+      sink.counter(message.commitTerm);
       break;
     case "snapshotRequest":
       encodeMeta(sink, message.snapshot);
@@ -187,9 +189,8 @@ function bodyBytes(message: Exclude<Message, AppendRequest>): number {
     case "transferForward":
       return 8;
     case "voteRequest":
-      return 18;
     case "voteResponse":
-      return 2;
+      return 18;
     case "snapshotRequest":
       return metaBytes(message.snapshot);
     case "timeoutNow":
@@ -267,7 +268,9 @@ function decodeBody(kind: Message["kind"], cursor: ByteCursor): Message {
     }
     case "voteResponse": {
       const preVote = cursor.boolean();
-      return { kind, from, to, term, preVote, granted: cursor.boolean() };
+      const granted = cursor.boolean();
+      const commit = cursor.index();
+      return { kind, from, to, term, preVote, granted, commit, commitTerm: cursor.term() };
     }
     case "snapshotRequest":
       return { kind, from, to, term, snapshot: decodeMeta(cursor) };

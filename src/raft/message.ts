@@ -54,10 +54,17 @@ export interface VoteRequest extends Envelope {
   readonly transfer: boolean;
 }
 
+/**
+ * The answer to either. `commit` and `commitTerm` name the last entry that the voter knows to be
+ * committed: a candidate that holds it learns so. It may be that this commits the very change by
+ * which the voter ceased to be one, and that the candidate needs no vote of it any more.
+ */
 export interface VoteResponse extends Envelope {
   readonly kind: "voteResponse";
   readonly preVote: boolean;
   readonly granted: boolean;
+  readonly commit: LogIndex;
+  readonly commitTerm: Term;
 }
 
 /**

@@ -1,7 +1,7 @@
 // The core itself: turns every input into a change of state and a list of work. Terms and votes
 // are judged here, alike for every role; the rest is the role's.
 
-import { assert, noMember, unreachable } from "../base/index.ts";
+import { assert, must, noMember, unreachable } from "../base/index.ts";
 import type { ConfState, Entry, LogIndex, MemberId, Term } from "../base/index.ts";
 import { CandidateRole } from "./candidate.ts";
 import { changeConf, isLearner, membersOf } from "./confchange.ts";
@@ -10,7 +10,7 @@ import { CoreState } from "./core-state.ts";
 import type { Transitions } from "./core-state.ts";
 import { FollowerRole } from "./follower.ts";
 import { LeaderRole } from "./leader.ts";
-import type { Message, VoteRequest } from "./message.ts";
+import type { Message, VoteRequest, VoteResponse } from "./message.ts";
 import type {
   ConfChange,
   ProposeOutcome,
@@ -83,6 +83,7 @@ export class RaftNode implements RaftCore {
         this.#stepForward(message);
         return;
       case "voteResponse":
+        this.#learnCommit(message);
         // A granted pre-vote comes in the term that was asked about: nobody has entered it.
         if (message.preVote && message.granted) {
           this.#stepPreVoteGrant(message);
@@ -309,12 +310,22 @@ export class RaftNode implements RaftCore {
       term,
       preVote: message.preVote,
       granted,
+      commit: core.log.commit,
+      commitTerm: must(core.log.termAt(core.log.commit)),
     };
     // Only a vote given is a promise, and waits for the disk.
     if (granted && !message.preVote) {
       core.persistence.sendAfter(response);
     } else {
       core.sendNow.push(response);
+    }
+  }
+
+  /** What is committed is so for all and for ever, whatever the term of the answer that says it. */
+  #learnCommit(message: VoteResponse): void {
+    const { log } = this.#core;
+    if (this.#role.kind !== "leader" && log.termAt(message.commit) === message.commitTerm) {
+      log.commitTo(message.commit);
     }
   }
 

@@ -41,6 +41,7 @@ export function isValidMessage(message: Message, self: MemberId): boolean {
     case "readIndexResponse":
       return isCounter(message.context) && isCounter(message.index);
     case "voteResponse":
+      return isCounter(message.commit) && isCounter(message.commitTerm);
     case "timeoutNow":
     case "proposeForward":
     case "transferForward":
