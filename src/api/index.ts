@@ -19,11 +19,13 @@ import { RpcError } from "../grpc/index.ts";
 import { authService } from "./auth.ts";
 import { clusterService } from "./cluster.ts";
 import { ApiContext, type ApiOptions } from "./context.ts";
+import { electionService } from "./election.ts";
 import { Gate } from "./gate.ts";
 import { HealthService } from "./health.ts";
 import { kvService } from "./kv.ts";
 import { LeaderMonitor } from "./leader-monitor.ts";
 import { leaseService } from "./lease.ts";
+import { lockService } from "./lock.ts";
 import { maintenanceService } from "./maintenance.ts";
 import { QuotaGate } from "./quota.ts";
 import { RpcMetrics } from "./rpc-metrics.ts";
@@ -58,6 +60,8 @@ export function createApi(options: ApiOptions): Api {
     clusterService(api),
     maintenanceService(api),
     authService(api),
+    lockService(api, quota),
+    electionService(api, quota),
     health,
   ];
   const services = guardedServices(written, gate);
