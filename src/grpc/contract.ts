@@ -2,7 +2,9 @@
 // Both implementations (grpc-js and the direct HTTP/2 one) serve it, and one conformance suite
 // runs on both. Transport only: nothing here knows of the store.
 
+import type { Socket } from "node:net";
 import type { GrpcStatus } from "../base/index.ts";
+import type { ConnectionLimits } from "./limits.ts";
 
 /**
  * Thrown or passed by a handler; becomes grpc-status and grpc-message. A handler may also throw
@@ -119,6 +121,8 @@ export interface GrpcServerOptions {
   readonly onCallEnd?: ((path: string, status: GrpcStatus, elapsedMs: number) => void) | undefined;
   /** Called with byte counts read from and written to clients, for metrics. */
   readonly onTraffic?: ((receivedBytes: number, sentBytes: number) => void) | undefined;
+  /** Bounds of a connection other than the defaults. Only the direct implementation has them. */
+  readonly limits?: Partial<ConnectionLimits> | undefined;
   /**
    * Answers requests whose content-type is not gRPC's; without it they get 415, as from grpc-go.
    * Only the direct implementation has it.
@@ -130,7 +134,7 @@ export interface GrpcServerOptions {
 export interface GrpcServer {
   register(service: Service): void;
   /** Takes over a connected socket (plain or TLS) whose first bytes are an HTTP/2 preface. */
-  accept(socket: import("node:net").Socket): void;
+  accept(socket: Socket): void;
   /** Sends GOAWAY, lets calls finish for `graceMs`, then closes what is left. Idempotent. */
   close(graceMs: number): Promise<void>;
 }

@@ -263,10 +263,7 @@ export class GrpcJsServer implements GrpcServer {
   }
 
   #unary(handle: UnaryHandler) {
-    return (
-      call: ServerUnaryCall<Uint8Array, Buffer>,
-      callback: sendUnaryData<Buffer>,
-    ): void => {
+    return (call: ServerUnaryCall<Uint8Array, Buffer>, callback: sendUnaryData<Buffer>): void => {
       const context = new GrpcJsCall(call, this.#options.onCallEnd);
       const fail = (thrown: unknown): void => {
         const error = rpcErrorFrom(thrown);

@@ -15,10 +15,7 @@ export function rpcErrorFrom(error: unknown): RpcError {
     return new RpcError(error.status, error.message);
   }
   if (error instanceof DecodeError) {
-    return new RpcError(
-      grpcStatus.internal,
-      `grpc: error unmarshalling request: ${error.message}`,
-    );
+    return new RpcError(grpcStatus.internal, `grpc: error unmarshalling request: ${error.message}`);
   }
   queueMicrotask(() => {
     throw error;

@@ -6,12 +6,14 @@
 
 import type { GrpcServer, GrpcServerOptions } from "./contract.ts";
 import { GrpcJsServer } from "./grpc-js-server.ts";
+import { DirectServer } from "./server.ts";
 
 export * from "./contract.ts";
+export { type ConnectionLimits, connectionLimits } from "./limits.ts";
 export * from "./port.ts";
 
-export type GrpcServerKind = "grpc-js";
+export type GrpcServerKind = "direct" | "grpc-js";
 
-export function createGrpcServer(_kind: GrpcServerKind, options: GrpcServerOptions): GrpcServer {
-  return new GrpcJsServer(options);
+export function createGrpcServer(kind: GrpcServerKind, options: GrpcServerOptions): GrpcServer {
+  return kind === "direct" ? new DirectServer(options) : new GrpcJsServer(options);
 }

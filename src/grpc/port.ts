@@ -12,7 +12,11 @@ import {
   type Server as NetServer,
   type Socket,
 } from "node:net";
-import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions } from "node:tls";
+import {
+  createServer as createTlsServer,
+  type Server as TlsServer,
+  type TlsOptions,
+} from "node:tls";
 import type { GrpcServer } from "./contract.ts";
 import { sniff } from "./sniff.ts";
 

@@ -156,8 +156,14 @@ describe.each(kinds)("limits, deadlines and cancellation on %s", (kind) => {
   test("a client that goes away cancels its calls", async () => {
     const proxy = await startProxy(server.portNumber);
     const client = new RawClient(proxy.address);
-    client.stream("Control").on("error", () => {}).write(utf8("x"));
-    client.stream("Control").on("error", () => {}).write(utf8("x"));
+    client
+      .stream("Control")
+      .on("error", () => {})
+      .write(utf8("x"));
+    client
+      .stream("Control")
+      .on("error", () => {})
+      .write(utf8("x"));
     await until(() => server.seen.calls.length === 2);
     proxy.cut();
     await until(() => server.seen.cancelled.length === 2);

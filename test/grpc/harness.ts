@@ -25,7 +25,7 @@ import {
   type StreamCall,
 } from "../../src/grpc/index.ts";
 
-export const kinds: readonly GrpcServerKind[] = ["grpc-js"];
+export const kinds: readonly GrpcServerKind[] = ["grpc-js", "direct"];
 
 /** What the handlers saw, for assertions from outside. */
 export interface Seen {
@@ -207,7 +207,11 @@ export async function startServer(
 export class RawClient {
   readonly raw: Client;
 
-  constructor(address: string, options: ChannelOptions = {}, credential = credentials.createInsecure()) {
+  constructor(
+    address: string,
+    options: ChannelOptions = {},
+    credential = credentials.createInsecure(),
+  ) {
     this.raw = new Client(address, credential, {
       "grpc.use_local_subchannel_pool": 1,
       "grpc.max_receive_message_length": -1,

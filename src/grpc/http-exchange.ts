@@ -1,0 +1,88 @@
+// A request over HTTP/2 that is not gRPC: the whole body, then the whole answer.
+
+import { grpcStatus } from "../base/index.ts";
+import { Call } from "./call.ts";
+import type { HttpReply, HttpRequest } from "./contract.ts";
+import { rpcErrorFrom } from "./handler-error.ts";
+import { headerValue } from "./request-head.ts";
+
+const noBody = new Uint8Array(0);
+
+export class HttpExchange extends Call {
+  #body: Uint8Array[] = [];
+  #bodyBytes = 0;
+
+  open(): void {}
+
+  protected input(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#bodyBytes + end - start > this.owner.messageBytesMax) {
+      this.#answer({ status: 413, headers: [], body: noBody });
+      return;
+    }
+    // A copy, so that one byte of body does not keep a whole chunk of the connection.
+    this.#body.push(Uint8Array.prototype.slice.call(bytes, start, end));
+    this.#bodyBytes += end - start;
+    this.owner.assembling(end - start);
+    this.owner.consumed(this, end - start);
+  }
+
+  protected dropInput(): void {
+    this.owner.assembling(-this.#bodyBytes);
+    this.#body = [];
+    this.#bodyBytes = 0;
+  }
+
+  protected inputEnded(): void {
+    const { answerHttp } = this.owner;
+    if (answerHttp === undefined) {
+      this.#answer({ status: 404, headers: [], body: noBody });
+      return;
+    }
+    this.handlerPending = true;
+    try {
+      const result = answerHttp(this.#request());
+      if (result instanceof Promise) {
+        result.then(
+          (reply) => this.#settled(reply),
+          (error) => this.#failed(error),
+        );
+      } else {
+        this.#settled(result);
+      }
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #request(): HttpRequest {
+    const { head } = this;
+    return {
+      method: head.method,
+      path: head.path,
+      authority: head.authority,
+      header: (name) => headerValue(head, name),
+      body: Buffer.concat(this.#body),
+      peer: this.peer,
+    };
+  }
+
+  #settled(reply: HttpReply): void {
+    this.#answer(reply);
+    this.handlerSettled();
+  }
+
+  #failed(error: unknown): void {
+    rpcErrorFrom(error);
+    this.#settled({ status: 500, headers: [], body: noBody });
+  }
+
+  #answer(reply: HttpReply): void {
+    if (!this.ended) {
+      this.finish(grpcStatus.ok);
+      const length = ["content-length", String(reply.body.length)] as const;
+      // The answer to HEAD has the length of the body that GET would get, but no body.
+      const body = this.head.method === "HEAD" ? noBody : reply.body;
+      this.owner.sender.http(this, reply.status, [...reply.headers, length], body);
+    }
+  }
+}
