@@ -137,8 +137,13 @@ export interface Store extends StoreReader {
   };
   /** Moves the compaction point (the caller has checked the revision); space is freed by `compactStep`. */
   compact(revision: Revision): void;
-  /** One bounded piece of background compaction; false when none is left. May throw MissingRecords. */
+  /**
+   * One bounded piece of background compaction; false when nothing can be done now: all is done,
+   * or (`compactionPending`) the next checkpoint must be written first. May throw MissingRecords.
+   */
   compactStep(): boolean;
+  /** Whether space below the compacted revision remains to be freed. */
+  readonly compactionPending: boolean;
   /** Installs records loaded for MissingRecords; undefined = the engine has none. */
   load(records: readonly { readonly key: Uint8Array; readonly value: Uint8Array | undefined }[]): void;
   /**
@@ -150,6 +155,30 @@ export interface Store extends StoreReader {
   checkpointDone(): void;
   /** Bytes of changes not yet handed to a checkpoint; the caller's cue to start one. */
   readonly pendingBytes: number;
-  /** Drops clean cached records beyond the memory budget. Called between batches. */
+  /**
+   * Drops clean cached records beyond the memory budget. Called between batches; never between
+   * `load` and running again what threw.
+   */
   trim(): void;
+  /** Begins HashKV of the pairs up to `revision`, which the caller has checked (not 0). */
+  beginHash(revision: Revision): HashWalk;
+  /** Keys that exist now. */
+  readonly keyCount: number;
+  /** Bytes that history not compacted and index take, roughly (Status.dbSizeInUse). */
+  readonly sizeInUseBytes: number;
+  /** Bytes of memory held now for pages, directory and blocks, roughly. */
+  readonly memoryBytes: number;
+}
+
+/**
+ * A hash under way: etcd's HashKV, which is equal on all members that hold the same pairs. If
+ * compaction moves meanwhile it begins anew at the new compacted revision; if that has passed the
+ * revision, `step` throws QuorateError "compacted".
+ */
+export interface HashWalk {
+  /** One bounded piece; false when done. May throw MissingRecords. */
+  step(): boolean;
+  /** Right once `step` has returned false. */
+  readonly hash: number;
+  readonly compactedRevision: Revision;
 }
