@@ -1,5 +1,5 @@
 // http: plain HTTP on the client port: health, readiness, version and metrics, as etcd answers
-// them, for probes, load balancers and Prometheus.
+// them, for probes, load balancers and Prometheus; and the JSON gateway (gateway.ts).
 //
 // A request is a value, a reply is a value (reply.ts), and routes are a table from path to handler;
 // server.ts brings HTTP/1.1, and the gRPC server hands over requests of HTTP/2 that are not gRPC.
@@ -11,14 +11,25 @@
 
 import type { Server } from "node:http";
 import type { Logger, MetricsRegistry } from "../base/index.ts";
-import type { HttpReply } from "../grpc/contract.ts";
+import type { HttpReply, HttpRequest } from "../grpc/contract.ts";
 import type { NodeHandle } from "../node/handle.ts";
+import { Gateway, type GatewayOptions } from "./gateway.ts";
 import { HealthChecks } from "./health.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
-import { errorReply, type HttpHandler, jsonReply, onlyGet, pathOf, reply } from "./reply.ts";
+import {
+  type DoorReply,
+  type DoorRequest,
+  errorReply,
+  type HttpHandler,
+  jsonReply,
+  onlyGet,
+  pathOf,
+  reply,
+  type StreamSink,
+} from "./reply.ts";
 import { createHttpServer } from "./server.ts";
 
-export type { HttpHandler } from "./reply.ts";
+export type { GatewayOptions } from "./gateway.ts";
 
 export interface HttpVersions {
   /** The etcd version that this server passes for, e.g. "3.6.7". */
@@ -35,11 +46,13 @@ export interface HttpOptions {
   readonly versions: HttpVersions;
   /** Largest request body, bytes. */
   readonly bodyBytesMax: number;
+  /** What POST /v3/... calls; undefined turns the JSON gateway off. */
+  readonly gateway: GatewayOptions | undefined;
 }
 
 export interface HttpDoor {
   /** For GrpcServerOptions.onHttpRequest: what comes over HTTP/2 without being gRPC. */
-  readonly handle: HttpHandler;
+  readonly handle: (request: HttpRequest) => Promise<HttpReply>;
   /** For ClientPortOptions.http: what comes over HTTP/1.1. */
   readonly server: Server;
   /** Stops what it samples; connections are the client port's to close. */
@@ -63,26 +76,53 @@ export function createHttpDoor(options: HttpOptions): HttpDoor {
     ["/version", onlyGet(() => versionReply(options.versions))],
     ["/metrics", () => reply(200, metricsContentType, options.metrics.render())],
   ]);
-  const handle: HttpHandler = async (request) => {
+  const gateway = options.gateway === undefined ? undefined : new Gateway(options.gateway);
+  const handle = async (request: DoorRequest): Promise<DoorReply> => {
     if (request.method === "OPTIONS") {
       return withCrossOrigin({ status: 200, headers: [], body: new Uint8Array(0) });
     }
-    const route = routes.get(pathOf(request));
-    return withCrossOrigin(await (route?.(request) ?? errorReply(404, "404 page not found")));
+    const path = pathOf(request);
+    const answer = routes.get(path)?.(request) ?? gateway?.handle(path, request);
+    return withCrossOrigin(await (answer ?? errorReply(404, "404 page not found")));
   };
   return {
-    handle,
+    handle: async (request) => whole(await handle(request)),
     server: createHttpServer(handle, options.bodyBytesMax, options.logger),
     close: stopSampling,
   };
+}
+
+/** Where replies must be whole, those that never end are refused. */
+function whole(answer: DoorReply): HttpReply {
+  return "stream" in answer ? errorReply(501, "streams need HTTP/1.1 here") : answer;
 }
 
 function versionReply({ etcdServer, etcdCluster, storage, quorate }: HttpVersions): HttpReply {
   return jsonReply({ etcdserver: etcdServer, etcdcluster: etcdCluster, storage, quorate });
 }
 
-function withCrossOrigin(answer: HttpReply): HttpReply {
+function withCrossOrigin(answer: DoorReply): DoorReply {
+  if (!("stream" in answer)) {
+    return crossOrigin(answer);
+  }
+  return { stream: (sink) => answer.stream(crossOriginSink(sink)) };
+}
+
+function crossOrigin(answer: HttpReply): HttpReply {
   return { ...answer, headers: [...crossOriginHeaders, ...answer.headers] };
+}
+
+function crossOriginSink(sink: StreamSink): StreamSink {
+  return {
+    start: (status, headers) => sink.start(status, [...crossOriginHeaders, ...headers]),
+    write: (text) => sink.write(text),
+    end: () => sink.end(),
+    replyInstead: (answer) => sink.replyInstead(crossOrigin(answer)),
+    onDrain: (callback) => sink.onDrain(callback),
+    get queuedBytes() {
+      return sink.queuedBytes;
+    },
+  };
 }
 
 function registerVersions(registry: MetricsRegistry, versions: HttpVersions): void {

@@ -3,7 +3,31 @@
 import { utf8 } from "../base/index.ts";
 import type { HttpReply, HttpRequest } from "../grpc/contract.ts";
 
-export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+export type HttpHandler = (request: DoorRequest) => HttpReply | Promise<HttpReply>;
+
+/** A request that may also tell when its client has gone before the reply was complete. */
+export interface DoorRequest extends HttpRequest {
+  readonly onClosed?: (callback: () => void) => void;
+}
+
+/** A reply that is written piece by piece. */
+export interface StreamingReply {
+  readonly stream: (sink: StreamSink) => void;
+}
+
+export type DoorReply = HttpReply | StreamingReply;
+
+/** Where a streaming reply goes: `start` and then pieces and `end`, or one reply in its place. */
+export interface StreamSink {
+  start(status: number, headers: HttpReply["headers"]): void;
+  /** False asks to wait for `onDrain`. */
+  write(text: string): boolean;
+  end(): void;
+  replyInstead(reply: HttpReply): void;
+  onDrain(callback: () => void): void;
+  /** Bytes written that the connection has not taken. */
+  readonly queuedBytes: number;
+}
 
 const plainText = "text/plain; charset=utf-8";
 

@@ -3,8 +3,8 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Logger } from "../base/index.ts";
-import type { HttpReply, HttpRequest } from "../grpc/contract.ts";
-import { errorReply, type HttpHandler } from "./reply.ts";
+import type { HttpReply } from "../grpc/contract.ts";
+import { type DoorReply, type DoorRequest, errorReply, type StreamSink } from "./reply.ts";
 
 /** Bounds against clients that are slow or never done, milliseconds and bytes. */
 const limits = {
@@ -16,8 +16,10 @@ const limits = {
   headersMax: 100,
 } as const;
 
+type DoorHandler = (request: DoorRequest) => DoorReply | Promise<DoorReply>;
+
 export function createHttpServer(
-  handler: HttpHandler,
+  handler: DoorHandler,
   bodyBytesMax: number,
   logger: Logger,
 ): Server {
@@ -45,7 +47,7 @@ export function createHttpServer(
 }
 
 async function serve(
-  handler: HttpHandler,
+  handler: DoorHandler,
   bodyBytesMax: number,
   request: IncomingMessage,
   response: ServerResponse,
@@ -56,8 +58,12 @@ async function serve(
     send(response, errorReply(413, "Request Entity Too Large"), false);
     return;
   }
-  const reply = await handler(httpRequest(request, body));
-  send(response, reply, request.method === "HEAD");
+  const reply = await handler(doorRequest(request, body, response));
+  if ("stream" in reply) {
+    reply.stream(new ResponseSink(response));
+  } else {
+    send(response, reply, request.method === "HEAD");
+  }
 }
 
 /** The whole body, or undefined when it is larger than allowed. */
@@ -74,7 +80,11 @@ async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buf
   return Buffer.concat(chunks);
 }
 
-function httpRequest(request: IncomingMessage, body: Buffer): HttpRequest {
+function doorRequest(
+  request: IncomingMessage,
+  body: Buffer,
+  response: ServerResponse,
+): DoorRequest {
   const { headers, socket } = request;
   return {
     method: request.method ?? "",
@@ -89,14 +99,48 @@ function httpRequest(request: IncomingMessage, body: Buffer): HttpRequest {
       address: `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`,
       certificateCommonName: undefined,
     },
+    onClosed: (callback) => {
+      response.once("close", () => {
+        if (!response.writableFinished) {
+          callback();
+        }
+      });
+    },
   };
 }
 
+class ResponseSink implements StreamSink {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  get queuedBytes(): number {
+    return this.#response.writableLength;
+  }
+  start(status: number, headers: HttpReply["headers"]): void {
+    this.#response.writeHead(status, flat(headers));
+  }
+  write(text: string): boolean {
+    return this.#response.write(text);
+  }
+  end(): void {
+    this.#response.end();
+  }
+  replyInstead(reply: HttpReply): void {
+    send(this.#response, reply, false);
+  }
+  onDrain(callback: () => void): void {
+    this.#response.on("drain", callback);
+  }
+}
+
+function flat(headers: HttpReply["headers"]): string[] {
+  return headers.flatMap(([name, value]) => [name, value]);
+}
+
 function send(response: ServerResponse, { status, headers, body }: HttpReply, head: boolean): void {
-  response.writeHead(status, [
-    ...headers.flatMap(([name, value]) => [name, value]),
-    "content-length",
-    String(body.length),
-  ]);
+  response.writeHead(status, [...flat(headers), "content-length", String(body.length)]);
   response.end(head ? undefined : body);
 }

@@ -19,6 +19,7 @@ beforeEach(async () => {
     logger: silentLogger,
     versions: { etcdServer: "3.6.7", etcdCluster: "3.6.0", storage: "3.6.0", quorate: "0.1.0" },
     bodyBytesMax: 1_000,
+    gateway: undefined,
   });
   // What the client port does: without it node:http tracks no connections.
   door.server.emit("listening");
