@@ -87,7 +87,7 @@ async function readChunk(
   });
 }
 
-/** Writes one RangeStreamResponse, waits while the connection is full, returns its size in bytes. */
+/** Writes one RangeStreamResponse and waits while the connection is full; returns its bytes. */
 async function write(call: StreamCall, head: Uint8Array[], result: RangeResult): Promise<number> {
   const parts: Uint8Array[] = [emptyBytes, ...head];
   const length = (head[0]?.length ?? 0) + pushRange(parts, result);

@@ -1,13 +1,16 @@
-// http: plain HTTP on the client port: health, readiness, version and metrics, as etcd answers
-// them, for probes, load balancers and Prometheus; and the JSON gateway (gateway.ts).
+// http: plain HTTP on the client port. Health, readiness, version and metrics, as etcd answers
+// them, for probes, load balancers and Prometheus (health.ts, process-metrics.ts); and etcd's JSON
+// gateway to the services of the API (gateway.ts, json.ts).
 //
 // A request is a value, a reply is a value (reply.ts), and routes are a table from path to handler;
 // server.ts brings HTTP/1.1, and the gRPC server hands over requests of HTTP/2 that are not gRPC.
 //
-// Rules: nothing here changes the state; every path answers other methods than its own with 405 and
-// every other path with 404, in Go's words. Cross-origin reads are allowed as etcd allows them.
+// Rules: only the gateway may change anything, and only by way of the services, whose checks and
+// errors are then those of gRPC. Other methods than a path's own are answered with 405 and other
+// paths with 404, in Go's words. Cross-origin requests are allowed as etcd allows them.
 //
-// Limits: bodies are read whole, within the request limit.
+// Limits: bodies are read whole, within the request limit; replies that never end (watch) go over
+// HTTP/1.1 only.
 
 import type { Server } from "node:http";
 import type { Logger, MetricsRegistry } from "../base/index.ts";
@@ -47,7 +50,7 @@ export interface HttpOptions {
   /** Largest request body, bytes. */
   readonly bodyBytesMax: number;
   /** What POST /v3/... calls; undefined turns the JSON gateway off. */
-  readonly gateway: GatewayOptions | undefined;
+  readonly gateway?: GatewayOptions | undefined;
 }
 
 export interface HttpDoor {
