@@ -9,8 +9,7 @@
 //   from outside, for the receiver to validate. A handler that throws DecodeError drops the link.
 // - Sending never blocks and never throws: what cannot be sent is dropped, and `onUnreachable`
 //   says so.
-// - Bytes given to `send` must not change until the current turn has ended; bytes given to a
-//   handler are owned by it.
+// - Bytes given to this layer are never changed afterwards; bytes given to a handler are its own.
 
 import type { MemberId } from "../base/index.ts";
 
@@ -97,7 +96,8 @@ export interface PeerNetwork {
   request(to: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
   /**
    * Sends a state on a connection of its own and resolves when the receiver has acknowledged it.
-   * Rejects with PeerError, or with the error that `chunks` threw.
+   * Rejects with PeerError, or with the error that `chunks` threw. Whatever happens, the iterator
+   * of `chunks` is ended (`return`), also one that was never begun.
    */
   sendSnapshot(
     to: MemberId,
