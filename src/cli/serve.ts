@@ -1,7 +1,184 @@
-// Starts a node and its front doors from a ServerConfig.
+// Composes a server from a ServerConfig: data directory, node, links to the peers, services and
+// the client port. The only place that knows all of them.
 
-import type { Serve } from "./lifecycle.ts";
+import { randomBytes } from "node:crypto";
+import { type Api, createApi } from "../api/index.ts";
+import { MetricsRegistry, requestOverheadBytes, SeededRng } from "../base/index.ts";
+import type { Logger, Rng } from "../base/index.ts";
+import { ClientPort, clientPortLimits, createGrpcServer } from "../grpc/index.ts";
+import type { GrpcServer } from "../grpc/index.ts";
+import { createHttpDoor } from "../http/index.ts";
+import type { HttpDoor } from "../http/index.ts";
+import { AutoCompaction, openMember, peerMetrics, QuorateNode, realClock } from "../node/index.ts";
+import type { NodeConfig, OpenedMember } from "../node/index.ts";
+import { TcpPeerNetwork } from "../peer/index.ts";
+import type { ServerConfig } from "./config.ts";
+import type { RunningServer, Serve } from "./lifecycle.ts";
+import { quorateVersion } from "./version.ts";
 
-/** Composes storage, node, peers and services, and listens. */
-export const serve: Serve = (config) =>
-  Promise.reject(new Error(`${config.name}: the node is not composed yet`));
+/** How long calls and connections may take to end when the server stops, milliseconds. */
+const drainMs = 2_000;
+
+/** Opens the member, listens, and resolves once it serves clients. */
+export const serve: Serve = async (config, logger) => {
+  const rng = new SeededRng(randomBytes(6).readUIntBE(0, 6));
+  const member = await openMember(
+    config.dataDir,
+    config.name,
+    { members: config.initialCluster, token: config.initialClusterToken },
+    rng,
+    {
+      memoryBudgetBytes: config.memoryBudgetBytes,
+      progressNotifyIntervalMs: config.watchProgressNotifyIntervalMs,
+      rng,
+    },
+  );
+  const server = new Server(config, logger, member, rng);
+  try {
+    await server.start();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return server;
+};
+
+class Server implements RunningServer {
+  readonly failed: Promise<Error>;
+  readonly #config: ServerConfig;
+  readonly #logger: Logger;
+  readonly #node: QuorateNode;
+  readonly #api: Api;
+  readonly #http: HttpDoor;
+  readonly #grpc: GrpcServer;
+  readonly #port: ClientPort;
+  readonly #compaction: AutoCompaction | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(config: ServerConfig, logger: Logger, member: OpenedMember, rng: Rng) {
+    this.#config = config;
+    this.#logger = logger;
+    const registry = new MetricsRegistry();
+    let fail = (_error: Error): void => {};
+    this.failed = new Promise((resolve) => {
+      fail = resolve;
+    });
+    this.#node = this.#makeNode(member, rng, registry, fail);
+    this.#api = createApi({
+      handle: this.#node,
+      clock: realClock,
+      rng,
+      logger,
+      metrics: registry,
+      etcdVersion: config.emulatedVersion,
+      storageVersion: storageVersionOf(config.emulatedVersion),
+      requestBytesMax: config.requestSizeBytesMax,
+      txnOpsMax: config.txnOpsMax,
+      electionTimeoutMs: config.electionTimeoutMs,
+    });
+    this.#http = createHttpDoor({
+      handle: this.#node,
+      metrics: registry,
+      logger,
+      versions: {
+        etcdServer: config.emulatedVersion,
+        etcdCluster: storageVersionOf(config.emulatedVersion),
+        storage: storageVersionOf(config.emulatedVersion),
+        quorate: quorateVersion(),
+      },
+      bodyBytesMax: config.requestSizeBytesMax + requestOverheadBytes,
+      gateway: { services: this.#api.services, onCallEnd: this.#api.onCallEnd },
+    });
+    this.#grpc = createGrpcServer(config.grpcServer, {
+      receiveMessageBytesMax: config.requestSizeBytesMax + requestOverheadBytes,
+      concurrentStreamsMax: config.concurrentStreamsMax,
+      keepAliveMinTimeMs: config.keepAliveMinTimeMs,
+      keepAliveIntervalMs: config.keepAliveIntervalMs,
+      keepAliveTimeoutMs: config.keepAliveTimeoutMs,
+      onCallEnd: this.#api.onCallEnd,
+      onTraffic: this.#api.onTraffic,
+      onHttpRequest: this.#http.handle,
+    });
+    this.#api.registerOn(this.#grpc);
+    this.#port = new ClientPort({
+      ...clientPortLimits,
+      grpc: this.#grpc,
+      http: this.#http.server,
+      tls: undefined,
+    });
+    this.#compaction =
+      config.autoCompaction === undefined
+        ? undefined
+        : new AutoCompaction(config.autoCompaction, this.#node, realClock, logger);
+  }
+
+  async start(): Promise<void> {
+    for (const url of this.#config.listenClientUrls) {
+      await this.#port.listen({ host: url.host, port: url.port, plaintext: true, tls: false });
+    }
+    await this.#node.start();
+    this.#compaction?.start();
+    await this.#node.untilReady();
+    this.#logger.info(
+      { clients: this.#config.listenClientUrls.map((url) => url.text) },
+      "ready to serve client requests",
+    );
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  /** The node goes first: it hands leadership over while calls still drain. */
+  async #stop(): Promise<void> {
+    this.#compaction?.stop();
+    this.#api.shutdown();
+    this.#http.close();
+    const drained = this.#port.close(drainMs);
+    await this.#node.stop();
+    await drained;
+  }
+
+  #makeNode(
+    member: OpenedMember,
+    rng: Rng,
+    registry: MetricsRegistry,
+    fail: (error: Error) => void,
+  ): QuorateNode {
+    const config = this.#config;
+    const { clusterId, memberId, disk, opened } = member;
+    const nodeConfig: NodeConfig = {
+      name: config.name,
+      clusterId,
+      memberId,
+      clientUrls: config.advertiseClientUrls,
+      heartbeatIntervalMs: config.heartbeatIntervalMs,
+      electionTimeoutMs: config.electionTimeoutMs,
+      snapshotCount: config.snapshotCountEntries,
+      catchUpEntries: config.snapshotCatchUpEntries,
+      requestSizeBytesMax: config.requestSizeBytesMax,
+      quotaBytes: config.quotaBytes,
+      memoryBudgetBytes: config.memoryBudgetBytes,
+      progressNotifyIntervalMs: config.watchProgressNotifyIntervalMs,
+    };
+    const network = new TcpPeerNetwork({
+      clusterId,
+      memberId,
+      listenUrls: config.listenPeerUrls.map((url) => url.text),
+      clock: realClock,
+      rng,
+      logger: this.#logger,
+      metrics: peerMetrics(registry),
+    });
+    const devices = { clock: realClock, rng, logger: this.#logger, disk, network };
+    return new QuorateNode(nodeConfig, devices, opened, registry, (error) =>
+      fail(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+}
+
+/** "3.6.7" stores as "3.6.0". */
+function storageVersionOf(version: string): string {
+  return `${version.split(".").slice(0, 2).join(".")}.0`;
+}

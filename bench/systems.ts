@@ -1,0 +1,184 @@
+// The systems under test, each a cluster of real processes on loopback, with what they cost.
+
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { RangeRequest } from "../src/wire/index.ts";
+import { LoadConnection } from "./load/connection.ts";
+
+export type SystemName = "quorate" | "etcd";
+
+const serverScript = new URL("../dist/cli/quorate.cjs", import.meta.url).pathname;
+const ticksPerSecond = 100;
+const pageBytes = 4096;
+
+export function hasEtcd(): boolean {
+  return spawnSync("etcd", ["--version"]).status === 0;
+}
+
+export function etcdVersion(): string {
+  return execFileSync("etcd", ["--version"]).toString().split("\n")[0] ?? "";
+}
+
+export interface Usage {
+  /** Of all members since their start, seconds. */
+  readonly cpuSeconds: number;
+  /** Of the largest member, bytes. */
+  readonly residentBytes: number;
+}
+
+interface Node {
+  readonly name: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+}
+
+export class System {
+  readonly name: SystemName;
+  readonly endpoints: readonly string[];
+  readonly #nodes: readonly Node[];
+  readonly #directory: string;
+  readonly #flags: readonly string[];
+  #children: ChildProcess[] = [];
+
+  private constructor(
+    name: SystemName,
+    nodes: readonly Node[],
+    directory: string,
+    flags: readonly string[],
+  ) {
+    this.name = name;
+    this.#nodes = nodes;
+    this.#directory = directory;
+    this.#flags = flags;
+    this.endpoints = nodes.map((node) => `127.0.0.1:${node.clientPort}`);
+  }
+
+  static async start(
+    name: SystemName,
+    size: number,
+    flags: readonly string[] = [],
+  ): Promise<System> {
+    const directory = await mkdtemp(join(tmpdir(), `bench-${name}-`));
+    const nodes: Node[] = [];
+    for (let i = 1; i <= size; i++) {
+      nodes.push({ name: `n${i}`, clientPort: await freePort(), peerPort: await freePort() });
+    }
+    const system = new System(name, nodes, directory, flags);
+    await system.launch();
+    return system;
+  }
+
+  /** Starts every member and waits for an answer. */
+  async launch(): Promise<void> {
+    const cluster = this.#nodes.map((n) => `${n.name}=http://127.0.0.1:${n.peerPort}`).join(",");
+    this.#children = this.#nodes.map((node) => {
+      const client = `http://127.0.0.1:${node.clientPort}`;
+      const peer = `http://127.0.0.1:${node.peerPort}`;
+      const flags = [
+        `--name=${node.name}`,
+        `--data-dir=${join(this.#directory, node.name)}`,
+        `--listen-client-urls=${client}`,
+        `--advertise-client-urls=${client}`,
+        `--listen-peer-urls=${peer}`,
+        `--initial-advertise-peer-urls=${peer}`,
+        `--initial-cluster=${cluster}`,
+        "--quota-backend-bytes=8589934592",
+        "--log-level=error",
+        ...(this.name === "etcd" ? ["--logger=zap"] : this.#flags),
+      ];
+      return this.name === "etcd"
+        ? spawn("etcd", flags, { stdio: "ignore" })
+        : spawn(process.execPath, [serverScript, ...flags], { stdio: "ignore" });
+    });
+    await this.firstAnswer();
+  }
+
+  /** Resolves when every member has answered a linearizable read. */
+  async firstAnswer(): Promise<void> {
+    const message = RangeRequest.encode(RangeRequest.create({ key: Uint8Array.of(1) }));
+    for (const endpoint of this.endpoints) {
+      const untilMs = performance.now() + 60_000;
+      while (!(await answers(endpoint, message))) {
+        if (performance.now() > untilMs) {
+          throw new Error(`${this.name} at ${endpoint} does not answer`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+  }
+
+  usage(): Usage {
+    let cpuSeconds = 0;
+    let residentBytes = 0;
+    for (const child of this.#children) {
+      const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ");
+      cpuSeconds += (Number(fields?.[11]) + Number(fields?.[12])) / ticksPerSecond;
+      residentBytes = Math.max(residentBytes, Number(fields?.[21]) * pageBytes);
+    }
+    return { cpuSeconds, residentBytes };
+  }
+
+  pids(): number[] {
+    return this.#children.map((child) => child.pid ?? 0);
+  }
+
+  /** Ends every process with `signal`; the data stays. */
+  async halt(signal: NodeJS.Signals): Promise<void> {
+    await Promise.all(
+      this.#children.map(
+        (child) =>
+          new Promise<void>((resolve) => {
+            if (child.exitCode !== null || child.signalCode !== null) {
+              resolve();
+              return;
+            }
+            child.once("exit", () => resolve());
+            child.kill(signal);
+          }),
+      ),
+    );
+    this.#children = [];
+  }
+
+  async stop(): Promise<void> {
+    await this.halt("SIGKILL");
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+async function answers(endpoint: string, message: Uint8Array): Promise<boolean> {
+  const [host, port] = endpoint.split(":") as [string, string];
+  let connection: LoadConnection;
+  try {
+    connection = await LoadConnection.open(host, Number(port));
+  } catch {
+    return false;
+  }
+  const answered = new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => resolve(false), 1_000);
+    connection.call("/etcdserverpb.KV/Range", message, (reply) => {
+      clearTimeout(timer);
+      resolve(reply !== undefined);
+    });
+  });
+  const result = await answered;
+  connection.close();
+  return result;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,195 @@
+// Background writes to the engine. Each batch is one consistent point of the whole state: history
+// blocks, dirty pages, leases, members, alarms and the applied index together. A recovery starts
+// at the newest one. Every so often a batch is synced; only below such a point may the log be cut.
+
+import { must } from "../base/index.ts";
+import type { Clock, LogIndex, SnapshotMeta, Timer } from "../base/index.ts";
+import type { BatchOperation, Engine } from "../storage/engine.ts";
+import type { Wal } from "../storage/wal-contract.ts";
+import { keepFrom } from "./devices.ts";
+
+/** Changes that start a checkpoint at once, bytes. */
+const pendingBytesLimit = 1024 * 1024;
+/** A change waits for its checkpoint no longer than this, milliseconds. */
+const idleDelayMs = 500;
+
+export interface CheckpointSource {
+  /** The whole point: operations of every part and the applied index they stand for. */
+  take(): { readonly operations: readonly BatchOperation[]; readonly meta: SnapshotMeta };
+  done(): void;
+  pendingBytes(): number;
+  applied(): LogIndex;
+}
+
+export interface CheckpointerConfig {
+  readonly snapshotCount: number;
+  readonly catchUpEntries: number;
+  /** Log size that asks for a synced point, whatever the count says, bytes. */
+  readonly walSizeBytesMax: number;
+}
+
+export interface CheckpointerHooks {
+  /** The log was cut: the core may forget entries below `keep`. */
+  onCut(keep: LogIndex): void;
+  onWrite(elapsedMs: number): void;
+  onFatal(error: unknown): void;
+}
+
+export class Checkpointer {
+  readonly #clock: Clock;
+  readonly #wal: Wal;
+  readonly #source: CheckpointSource;
+  readonly #config: CheckpointerConfig;
+  readonly #hooks: CheckpointerHooks;
+  #engine: Engine;
+  #running: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  #written: LogIndex;
+  #synced: LogIndex;
+  #walSizeAtSync: number;
+  #stopped = false;
+  #suspended = false;
+
+  constructor(
+    engine: Engine,
+    wal: Wal,
+    clock: Clock,
+    source: CheckpointSource,
+    synced: LogIndex,
+    config: CheckpointerConfig,
+    hooks: CheckpointerHooks,
+  ) {
+    this.#engine = engine;
+    this.#wal = wal;
+    this.#clock = clock;
+    this.#source = source;
+    this.#written = source.applied();
+    this.#synced = synced;
+    this.#walSizeAtSync = wal.sizeBytes();
+    this.#config = config;
+    this.#hooks = hooks;
+  }
+
+  /** Something was applied: decides whether a checkpoint is due now or a little later. */
+  nudge(): void {
+    if (this.#stopped || this.#suspended || this.#running !== undefined) {
+      return;
+    }
+    if (this.#source.pendingBytes() >= pendingBytesLimit || this.#cutDue()) {
+      this.#start();
+    } else {
+      this.#timer ??= this.#clock.after(idleDelayMs, () => {
+        this.#timer = undefined;
+        if (!this.#stopped && !this.#suspended && this.#running === undefined) {
+          this.#start();
+        }
+      });
+    }
+  }
+
+  /** Resolves when everything applied so far is in the engine; synced when asked. */
+  flush(options: { readonly sync: boolean }): Promise<void> {
+    return this.atPoint(options, () => {});
+  }
+
+  /**
+   * Writes everything applied so far and calls `use` when the engine holds exactly that: later
+   * batches wait until it has returned, so a view taken there is the state at `meta`.
+   */
+  async atPoint<T>(
+    options: { readonly sync: boolean },
+    use: (meta: SnapshotMeta, engine: Engine) => T,
+  ): Promise<T> {
+    while (this.#running !== undefined) {
+      await this.#running;
+    }
+    let used: { readonly value: T } | undefined;
+    const write = this.#write(options.sync, (meta) => {
+      used = { value: use(meta, this.#engine) };
+    });
+    this.#running = write.then(
+      () => this.#ended(),
+      () => this.#ended(),
+    );
+    await write;
+    return must(used).value;
+  }
+
+  /** No checkpoints until `resume`, while another state is put in place. */
+  async suspend(): Promise<void> {
+    this.#suspended = true;
+    while (this.#running !== undefined) {
+      await this.#running;
+    }
+  }
+
+  /** Goes on with the engine of a received state, which is durable up to `meta`. */
+  resume(engine: Engine, meta: SnapshotMeta): void {
+    this.#engine = engine;
+    this.#written = meta.index;
+    this.#synced = meta.index;
+    this.#suspended = false;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    while (this.#running !== undefined) {
+      await this.#running;
+    }
+  }
+
+  #cutDue(): boolean {
+    return (
+      this.#source.applied() - this.#synced >= this.#config.snapshotCount ||
+      (this.#wal.sizeBytes() - this.#walSizeAtSync >= this.#config.walSizeBytesMax &&
+        this.#source.applied() > this.#synced)
+    );
+  }
+
+  #start(): void {
+    if (this.#source.applied() === this.#written && this.#source.pendingBytes() === 0) {
+      return;
+    }
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#running = this.#write(this.#cutDue()).then(
+      () => this.#ended(),
+      () => this.#ended(),
+    );
+  }
+
+  #ended(): void {
+    this.#running = undefined;
+    if (this.#source.applied() > this.#written) {
+      this.nudge();
+    }
+  }
+
+  async #write(sync: boolean, use: (meta: SnapshotMeta) => void = () => {}): Promise<void> {
+    try {
+      await this.#writePoint(sync, use);
+    } catch (error) {
+      this.#stopped = true;
+      this.#hooks.onFatal(error);
+      throw error;
+    }
+  }
+
+  async #writePoint(sync: boolean, use: (meta: SnapshotMeta) => void): Promise<void> {
+    const startedMs = this.#clock.monotonicMs();
+    const { operations, meta } = this.#source.take();
+    await this.#engine.write(operations, { sync });
+    this.#source.done();
+    use(meta);
+    this.#written = meta.index;
+    this.#hooks.onWrite(this.#clock.monotonicMs() - startedMs);
+    if (sync && meta.index > this.#synced) {
+      const keep = keepFrom(meta.index, this.#config.catchUpEntries);
+      await this.#wal.markSnapshot(meta, keep);
+      this.#synced = meta.index;
+      this.#walSizeAtSync = this.#wal.sizeBytes();
+      this.#hooks.onCut(keep);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+// What a node is given from outside: time, randomness, a disk and a network. The real ones are
+// made in start-node.ts; the simulator brings virtual ones and runs the same node on them.
+
+import type { Clock, ClusterId, LogIndex, Logger, MemberId, Rng } from "../base/index.ts";
+import type { PeerNetwork } from "../peer/contract.ts";
+import type { DataDirectory } from "../storage/index.ts";
+
+/** An opened data directory, as storage gives it or the simulator models it. */
+export type NodeDisk = DataDirectory;
+
+export interface NodeDevices {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly logger: Logger;
+  readonly disk: NodeDisk;
+  readonly network: PeerNetwork;
+}
+
+/** Settings of a node that are not devices. Times are milliseconds, sizes bytes. */
+export interface NodeConfig {
+  readonly name: string;
+  readonly clusterId: ClusterId;
+  readonly memberId: MemberId;
+  readonly clientUrls: readonly string[];
+  readonly heartbeatIntervalMs: number;
+  readonly electionTimeoutMs: number;
+  /** Entries applied between two points at which the log is cut. */
+  readonly snapshotCount: number;
+  readonly catchUpEntries: number;
+  readonly requestSizeBytesMax: number;
+  readonly quotaBytes: number;
+  readonly memoryBudgetBytes: number;
+  readonly progressNotifyIntervalMs: number;
+}
+
+/** Where the log may be cut after a synced point at `index`: some entries stay for followers. */
+export function keepFrom(index: LogIndex, catchUpEntries: number): LogIndex {
+  return Math.max(0, index - catchUpEntries) as LogIndex;
+}

@@ -1,0 +1,67 @@
+// HashKV and Hash: long walks over everything stored, in steps between requests.
+
+import type { Revision } from "../base/index.ts";
+import { crc32c, emptyBytes, QuorateError } from "../base/index.ts";
+import type { EngineView } from "../storage/engine.ts";
+import type { HashResult } from "./handle.ts";
+import type { StateMachine } from "./state-machine.ts";
+import type { SteppedWork } from "./stepped-work.ts";
+
+export class Hasher {
+  readonly #machine: StateMachine;
+  readonly #work: (step: () => boolean) => SteppedWork;
+
+  readonly #view: () => Promise<EngineView>;
+
+  /** `view` gives the engine as it is with everything applied so far. */
+  constructor(
+    machine: StateMachine,
+    work: (step: () => boolean) => SteppedWork,
+    view: () => Promise<EngineView>,
+  ) {
+    this.#machine = machine;
+    this.#work = work;
+    this.#view = view;
+  }
+
+  /** Of every record that the engine holds: this member's alone, as in etcd. */
+  async hash(): Promise<number> {
+    const view = await this.#view();
+    try {
+      let hash = 0;
+      for await (const rows of view.scan({ from: emptyBytes, to: undefined })) {
+        for (const [key, value] of rows) {
+          hash = crc32c(value, crc32c(key, hash));
+        }
+      }
+      return hash;
+    } finally {
+      await view.close();
+    }
+  }
+
+  /** Of the pairs up to `revision` (0 = current), equal on all members. */
+  async hashKv(revision: Revision | 0): Promise<HashResult> {
+    const { state } = this.#machine;
+    const { store } = state;
+    const at = revision === 0 ? store.revision : revision;
+    if (at > store.revision) {
+      throw new QuorateError("futureRevision");
+    }
+    if (at < store.compactedRevision) {
+      throw new QuorateError("compacted");
+    }
+    const walk = store.beginHash(at);
+    const work = this.#work(() => this.#machine.state === state && walk.step());
+    work.wake();
+    await work.whenIdle();
+    if (this.#machine.state !== state) {
+      throw new QuorateError("leaderChanged");
+    }
+    return {
+      hash: walk.hash,
+      compactedRevision: walk.compactedRevision,
+      hashRevision: at,
+    };
+  }
+}

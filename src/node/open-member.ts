@@ -1,0 +1,116 @@
+// A member's data directory, made on the first start and opened on every other, with the state
+// that it holds.
+
+import { StorageError, compareIds, idToHex } from "../base/index.ts";
+import type { ClusterId, LogIndex, MemberId, Rng, SnapshotMeta } from "../base/index.ts";
+import { Membership } from "../membership/index.ts";
+import { bootstrapState } from "../raft/index.ts";
+import { createDataDirectory, hasDataDirectory, openDataDirectory } from "../storage/index.ts";
+import type { DataDirectory } from "../storage/index.ts";
+import type { Member } from "./handle.ts";
+import { deriveClusterId, deriveMemberId } from "./ids.ts";
+import { foundingRecords, openState } from "./replicated-state.ts";
+import type { OpenedState, StateOptions } from "./replicated-state.ts";
+
+/** What the flags say of the cluster's beginning. */
+export interface Founding {
+  /** Name and peer URLs of every first member, this one too. */
+  readonly members: readonly { readonly name: string; readonly peerUrls: readonly string[] }[];
+  readonly token: string;
+}
+
+export interface OpenedMember {
+  readonly clusterId: ClusterId;
+  readonly memberId: MemberId;
+  readonly disk: DataDirectory;
+  readonly opened: OpenedState;
+}
+
+/**
+ * Opens the directory at `path`, after making it from `founding` if there is none. Throws
+ * StorageError, in words for the operator, when it is in use, foreign or not to be trusted.
+ */
+export async function openMember(
+  path: string,
+  name: string,
+  founding: Founding,
+  rng: Rng,
+  options: StateOptions,
+): Promise<OpenedMember> {
+  if (!(await hasDataDirectory(path))) {
+    await found(path, name, founding, rng);
+  }
+  const disk = await openDataDirectory(path);
+  try {
+    const opened = await openState(disk.engine, options);
+    const { clusterId, memberId } = disk.recovered.identity;
+    checkPosition(path, disk, opened);
+    checkCluster(path, opened.state.membership, founding);
+    return { clusterId, memberId, disk, opened };
+  } catch (error) {
+    await disk.close();
+    throw error;
+  }
+}
+
+async function found(path: string, name: string, founding: Founding, rng: Rng): Promise<void> {
+  const members = founding.members.map(
+    (member): Member => ({
+      id: deriveMemberId(member.peerUrls, founding.token),
+      // Known once the member has started and published itself, as in etcd.
+      name: "",
+      peerUrls: member.peerUrls,
+      clientUrls: [],
+      isLearner: false,
+    }),
+  );
+  const self = members[founding.members.findIndex((member) => member.name === name)];
+  if (self === undefined) {
+    throw new StorageError(`${name} is not one of the first members`);
+  }
+  const ids = members.map((member) => member.id).sort(compareIds);
+  const clusterId = deriveClusterId(ids);
+  const { hardState, snapshot } = bootstrapState(ids);
+  const membership = Membership.bootstrap(clusterId, members);
+  await createDataDirectory(path, {
+    identity: { clusterId, memberId: self.id },
+    salt: rng.next(),
+    hardState,
+    snapshot,
+    fill: (engine) =>
+      engine.write(foundingRecords(membership, snapshot as SnapshotMeta), { sync: true }),
+  });
+}
+
+/** The state must not be behind what the log was cut to, nor ahead of what the log can show. */
+function checkPosition(path: string, disk: DataDirectory, { applied }: OpenedState): void {
+  const { snapshot, entries } = disk.recovered;
+  const first: LogIndex | 0 = snapshot?.index ?? 0;
+  const last = entries.at(-1)?.index ?? first;
+  if (applied.index < first || applied.index > last) {
+    throw new StorageError(
+      `${path}: the state stands at log index ${applied.index}, the log goes from ${first} to ` +
+        `${last}: one of them has lost what was durable. Remove this member from the cluster, ` +
+        "delete its data directory and add it again",
+    );
+  }
+}
+
+/**
+ * The flags of a first start are not needed on a later one and may be out of date; but if they
+ * name a cluster that has nothing in common with the stored one, the directory is the wrong one.
+ */
+function checkCluster(path: string, membership: Membership, founding: Founding): void {
+  const ids = founding.members.map((member) => deriveMemberId(member.peerUrls, founding.token));
+  if (deriveClusterId(ids) === membership.clusterId) {
+    return;
+  }
+  const known = new Set(membership.members().flatMap((member) => member.peerUrls));
+  const named = founding.members.flatMap((member) => member.peerUrls);
+  if (!named.some((url) => known.has(url))) {
+    throw new StorageError(
+      `${path} belongs to another cluster (${idToHex(membership.clusterId)}): none of the peer ` +
+        `URLs in --initial-cluster is one of its members'`,
+    );
+  }
+}

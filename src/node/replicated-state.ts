@@ -1,0 +1,112 @@
+// The replicated state in parts, as one: opened from the engine, written back to it, read by the
+// front doors. What belongs to a part is the part's business; here stands only how they go
+// together, and the applied index that a consistent point stands for.
+
+import { CorruptionError, readU64, toLogIndex, toTerm, writeU64 } from "../base/index.ts";
+import type { ConfState, LogIndex, Rng, SnapshotMeta, Term } from "../base/index.ts";
+import { Alarms, alarmsKey, Applier, readTxn } from "../apply/index.ts";
+import type { ReplicatedParts } from "../apply/index.ts";
+import { Lessor, leaseRange } from "../lease/index.ts";
+import { decodeMembership, membershipKey } from "../membership/index.ts";
+import type { Membership } from "../membership/index.ts";
+import { WatchHub } from "../mvcc/index.ts";
+import type { BatchOperation, Engine } from "../storage/engine.ts";
+import type { StateReader } from "./handle.ts";
+import { openStore } from "./open-store.ts";
+
+/** The record of the applied index and term, 8 bytes each; in every batch. */
+const appliedKey: Uint8Array = Uint8Array.of(0x69);
+
+export interface ReplicatedState extends ReplicatedParts {
+  readonly applier: Applier;
+  readonly hub: WatchHub;
+}
+
+export interface OpenedState {
+  readonly state: ReplicatedState;
+  readonly engine: Engine;
+  readonly applied: { readonly index: LogIndex; readonly term: Term };
+  /** The configuration in force at the applied index. */
+  readonly conf: ConfState;
+}
+
+/** What the engine of a founding member begins with, written before its log exists. */
+export function foundingRecords(membership: Membership, at: SnapshotMeta): BatchOperation[] {
+  return [...membership.collectDirty(), appliedRecord(at.index, at.term)];
+}
+
+export interface StateOptions {
+  readonly memoryBudgetBytes: number;
+  readonly progressNotifyIntervalMs: number;
+  readonly rng: Rng;
+}
+
+/** Opens the state that `engine` holds, up to its applied index. */
+export async function openState(engine: Engine, options: StateOptions): Promise<OpenedState> {
+  const [applied, members, alarmRecord] = await engine.getMany([
+    appliedKey,
+    membershipKey,
+    alarmsKey,
+  ]);
+  if (applied === undefined || members === undefined || applied.length !== 16) {
+    throw new CorruptionError("the state has no record of what was applied to it");
+  }
+  const membership = decodeMembership(members);
+  const lessor = new Lessor();
+  for await (const rows of engine.scan({ ...leaseRange })) {
+    lessor.load(rows);
+  }
+  const alarms = new Alarms();
+  if (alarmRecord !== undefined) {
+    alarms.load(alarmRecord);
+  }
+  const store = await openStore(engine, {
+    memoryBudgetBytes: options.memoryBudgetBytes,
+  });
+  const parts = { store, lessor, membership, alarms };
+  const hub = new WatchHub(store, {
+    rng: options.rng,
+    progressIntervalMs: options.progressNotifyIntervalMs,
+  });
+  return {
+    state: { ...parts, applier: new Applier(parts), hub },
+    engine,
+    applied: { index: toLogIndex(readU64(applied, 0)), term: toTerm(readU64(applied, 8)) },
+    conf: membership.confState,
+  };
+}
+
+/** One consistent point: everything that changed since the last one, and where it stands. */
+export function takeCheckpoint(
+  state: ReplicatedState,
+  index: LogIndex,
+  term: Term,
+): { readonly operations: readonly BatchOperation[]; readonly meta: SnapshotMeta } {
+  const operations = [
+    ...state.store.checkpoint().operations,
+    ...state.lessor.collectDirty(),
+    ...state.membership.collectDirty(),
+    ...state.alarms.collectDirty(),
+    appliedRecord(index, term),
+  ];
+  return { operations, meta: { index, term, conf: state.membership.confState } };
+}
+
+/** What front doors may read of the state. */
+export function stateReader(state: ReplicatedState): StateReader {
+  return {
+    store: state.store,
+    leaseIds: () => state.lessor.ids(),
+    leaseExists: (id) => state.lessor.has(id),
+    members: () => state.membership.members(),
+    alarms: () => state.alarms.list(),
+    readTxn: (request) => readTxn(state.store, request),
+  };
+}
+
+function appliedRecord(index: LogIndex, term: Term): BatchOperation {
+  const value = new Uint8Array(16);
+  writeU64(value, 0, index);
+  writeU64(value, 8, term);
+  return { kind: "put", key: appliedKey, value };
+}

@@ -1,0 +1,95 @@
+// Whole states between members. A leader that no longer has the entries a follower needs sends
+// it the state instead: a pinned view of the engine, streamed in chunks while writes go on. The
+// receiver writes it beside its own state; only when it is whole does the core hear of it.
+
+import { DecodeError } from "../base/index.ts";
+import type { Logger, MemberId, SnapshotMeta } from "../base/index.ts";
+import type { SnapshotRequest } from "../raft/index.ts";
+import type { PeerNetwork } from "../peer/contract.ts";
+import type { ReceivedState } from "../storage/index.ts";
+import { decodeMessage, encodeMessage } from "./peer-codec.ts";
+
+export interface SnapshotExchangeNode {
+  /** Writes out everything applied so far and streams the state at that point. */
+  stream(): Promise<{ readonly meta: SnapshotMeta; readonly chunks: AsyncIterable<Uint8Array> }>;
+  receive(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<ReceivedState>;
+  /** The received state is whole: let the core decide whether it is wanted. */
+  step(message: SnapshotRequest): void;
+  reportSnapshot(to: MemberId, delivered: boolean): void;
+}
+
+export class SnapshotExchange {
+  readonly #node: SnapshotExchangeNode;
+  readonly #network: PeerNetwork;
+  readonly #logger: Logger;
+  readonly #sending = new Map<MemberId, AbortController>();
+  #received: ReceivedState | undefined;
+
+  constructor(node: SnapshotExchangeNode, network: PeerNetwork, logger: Logger) {
+    this.#node = node;
+    this.#network = network;
+    this.#logger = logger;
+  }
+
+  /** Answers the core's wish to bring a follower up by state. One transfer a member at a time. */
+  send(request: SnapshotRequest): void {
+    if (this.#sending.has(request.to)) {
+      return;
+    }
+    const abort = new AbortController();
+    this.#sending.set(request.to, abort);
+    this.#send(request, abort.signal).then(
+      () => this.#ended(request.to, true),
+      (error: unknown) => {
+        this.#logger.warn({ to: request.to.toString(16), err: error }, "snapshot not delivered");
+        this.#ended(request.to, false);
+      },
+    );
+  }
+
+  /** Takes a state from a peer; resolves once it is whole and the core has been told. */
+  async receive(
+    from: MemberId,
+    header: Uint8Array,
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const message = decodeMessage(header);
+    if (message.kind !== "snapshotRequest" || message.from !== from) {
+      throw new DecodeError("a state transfer must open with a snapshot request");
+    }
+    const state = await this.#node.receive(message.snapshot, chunks);
+    await this.#received?.discard();
+    this.#received = state;
+    this.#node.step(message);
+  }
+
+  /** The state that the core wants installed, taken over by the caller. */
+  take(meta: SnapshotMeta): ReceivedState {
+    const state = this.#received;
+    if (state === undefined || state.meta.index !== meta.index) {
+      throw new Error(`no received state at index ${meta.index}`);
+    }
+    this.#received = undefined;
+    return state;
+  }
+
+  async close(): Promise<void> {
+    for (const abort of this.#sending.values()) {
+      abort.abort();
+    }
+    await this.#received?.discard();
+    this.#received = undefined;
+  }
+
+  async #send(request: SnapshotRequest, signal: AbortSignal): Promise<void> {
+    const { meta, chunks } = await this.#node.stream();
+    const header = encodeMessage({ ...request, snapshot: meta });
+    this.#logger.info({ to: request.to.toString(16), index: meta.index }, "sending snapshot");
+    await this.#network.sendSnapshot(request.to, header, chunks, signal);
+  }
+
+  #ended(to: MemberId, delivered: boolean): void {
+    this.#sending.delete(to);
+    this.#node.reportSnapshot(to, delivered);
+  }
+}
