@@ -18,7 +18,6 @@ import {
   writeU64,
 } from "../base/index.ts";
 import { checksum } from "./checksum.ts";
-import type { BatchOperation } from "./engine.ts";
 
 export const checksumBytes = 4;
 
@@ -46,16 +45,11 @@ export function assertKeyIsFree(key: Uint8Array): void {
   );
 }
 
-/** Writes a checksum and `value` at `offset` of `into`; returns the checksum. */
-export function sealValue(
-  key: Uint8Array,
-  value: Uint8Array,
-  into: Uint8Array,
-  offset: number,
-): number {
+/** Writes a checksum and `value` to the beginning of `into`; returns the checksum. */
+export function sealValue(key: Uint8Array, value: Uint8Array, into: Uint8Array): number {
   const sum = checksum(value, checksum(key));
-  writeU32(into, offset, sum);
-  into.set(value, offset + checksumBytes);
+  writeU32(into, 0, sum);
+  into.set(value, checksumBytes);
   return sum;
 }
 
@@ -72,17 +66,13 @@ export function openValue(key: Uint8Array, stored: Uint8Array): Uint8Array {
   );
 }
 
-/** Hash of a batch: of each operation's checksum, in order, continuing from the link before it. */
-export function hashBatch(
-  operations: readonly BatchOperation[],
-  checksums: Uint32Array,
-  previousHash: number,
-): number {
-  operations.forEach((operation, i) => {
-    if (operation.kind === "delete") {
-      checksums[i] = ~checksum(operation.key);
-    }
-  });
+/** What a deletion adds to its batch's hash, where a put adds its checksum. */
+export function hashDeletion(key: Uint8Array): number {
+  return ~checksum(key);
+}
+
+/** Hash of a batch from what its operations add, in order, continuing from the link before it. */
+export function hashBatch(checksums: Uint32Array, previousHash: number): number {
   const bytes = new Uint8Array(checksums.buffer, checksums.byteOffset, checksums.byteLength);
   return checksum(bytes, previousHash);
 }

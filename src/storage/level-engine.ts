@@ -4,6 +4,9 @@
 // write buffer of 32 MiB writes 2.8 times as fast as the default 4 MiB at half the CPU; Snappy
 // costs nothing on what does not compress and saves CPU and two thirds of the size on JSON.
 //
+// Batches go through LevelDB's chained form, which takes 0.5 us a small operation on the main
+// thread where the array form takes 2.5.
+//
 // Reads go through the thread pool even where a synchronous read would be quicker (3 us against
 // 56 us alone, 7 us each when many are under way): on a sick disk a synchronous read stops
 // heartbeats. What is hot is cached above.
@@ -17,6 +20,7 @@ import {
   assertKeyIsFree,
   checksumBytes,
   hashBatch,
+  hashDeletion,
   linkKey,
   linkValue,
   openValue,
@@ -36,9 +40,7 @@ const sizeAgeMsMax = 2000;
 type Database = Level<Uint8Array, Uint8Array>;
 type Snapshot = ReturnType<Database["snapshot"]>;
 type StoredRow = readonly [Uint8Array, Uint8Array];
-type LevelOperation =
-  | { readonly type: "put"; readonly key: Uint8Array; readonly value: Uint8Array }
-  | { readonly type: "del"; readonly key: Uint8Array };
+type Batch = ReturnType<Database["batch"]>;
 
 /** The store is open already, here or in another process. */
 export class StoreLockedError extends StorageError {
@@ -108,6 +110,8 @@ class LevelEngine implements Engine {
   /** Ends with the write under way or the last one; never rejects. */
   #last: Promise<void> = Promise.resolve();
   #failure: StorageError | undefined;
+  /** Where values are sealed, one after the other. */
+  #scratch = new Uint8Array(64 * 1024);
   #sizeBytes = 0;
   #measuredAtMs = 0;
   #measuring: Promise<void> | undefined;
@@ -190,44 +194,41 @@ class LevelEngine implements Engine {
     }
   }
 
-  async #write(batch: readonly BatchOperation[], sync: boolean): Promise<void> {
-    let storedBytes = 0;
-    for (const operation of batch) {
-      assertKeyIsFree(operation.key);
-      storedBytes += operation.kind === "put" ? checksumBytes + operation.value.length : 0;
-    }
-    const store = new Uint8Array(storedBytes);
-    const checksums = new Uint32Array(batch.length);
-    const operations: LevelOperation[] = [];
-    let offset = 0;
+  async #write(operations: readonly BatchOperation[], sync: boolean): Promise<void> {
+    const batch = this.#database.batch();
+    const checksums = new Uint32Array(operations.length);
     let sizeBytes = 0;
-    for (const [i, operation] of batch.entries()) {
+    for (const [i, operation] of operations.entries()) {
+      assertKeyIsFree(operation.key);
       sizeBytes += operation.key.length;
       if (operation.kind === "put") {
-        const { key, value } = operation;
-        checksums[i] = sealValue(key, value, store, offset);
-        const end = offset + checksumBytes + value.length;
-        operations.push({ type: "put", key, value: store.subarray(offset, end) });
-        offset = end;
+        checksums[i] = this.#put(batch, operation.key, operation.value);
+        sizeBytes += checksumBytes + operation.value.length;
       } else {
-        operations.push({ type: "del", key: operation.key });
+        checksums[i] = hashDeletion(operation.key);
+        batch.del(operation.key);
       }
     }
-    const hash = hashBatch(batch, checksums, this.#links.lastHash);
-    const { link, drop } = this.#links.next(hash, sizeBytes + storedBytes);
-    operations.push(sealedPut(linkKey(link.number), linkValue(link)));
+    const hash = hashBatch(checksums, this.#links.lastHash);
+    const { link, drop } = this.#links.next(hash, sizeBytes);
+    this.#put(batch, linkKey(link.number), linkValue(link));
     for (const number of drop) {
-      operations.push({ type: "del", key: linkKey(number) });
+      batch.del(linkKey(number));
     }
-    await this.#database.batch(operations, { sync });
+    await batch.write({ sync });
     this.#links.written(link, drop.length, sync);
   }
-}
 
-function sealedPut(key: Uint8Array, value: Uint8Array): LevelOperation {
-  const stored = new Uint8Array(checksumBytes + value.length);
-  sealValue(key, value, stored, 0);
-  return { type: "put", key, value: stored };
+  /** Adds a sealed value to `batch`, which copies it at once; returns its checksum. */
+  #put(batch: Batch, key: Uint8Array, value: Uint8Array): number {
+    const sizeBytes = checksumBytes + value.length;
+    if (this.#scratch.length < sizeBytes) {
+      this.#scratch = new Uint8Array(2 * sizeBytes);
+    }
+    const sum = sealValue(key, value, this.#scratch);
+    batch.put(key, this.#scratch.subarray(0, sizeBytes));
+    return sum;
+  }
 }
 
 class LevelReader implements EngineReader {
