@@ -120,8 +120,10 @@ export async function createDataDirectory(
       await contents.fill?.(engine);
       await engine.write([], { sync: true });
       await syncTree(statePath);
-      await writePointer(path, { state: firstState, installed: undefined });
+      const pointer = { state: firstState, installed: undefined };
+      await writePointer(path, { ...pointer, isFounding: true });
       await createWal(join(path, walName), contents, options);
+      await writePointer(path, { ...pointer, isFounding: false });
     } finally {
       await engine.close();
     }
@@ -131,45 +133,34 @@ export async function createDataDirectory(
 }
 
 /**
- * Clears what a creation left. A state with rows and no log is no such thing: there the log was
+ * Clears what a creation left. A finished state without a log is no such thing: there the log was
  * lost, and starting afresh would make the member forget its votes.
  */
 async function removeUnfinished(path: string): Promise<void> {
-  const isPointedAt = (await readPointer(path)) !== undefined;
+  const pointer = await readPointer(path);
+  if (pointer !== undefined && !pointer.isFounding) {
+    throw new CorruptionError(
+      `${path} holds a state but no log (${walName}/ is missing). If it is a half-made copy, ` +
+        "delete the directory; else remove the member from the cluster and add it anew",
+    );
+  }
   for (const { name } of (await listDirectory(path)) ?? []) {
-    if (stateNumber(name) === undefined) {
-      continue;
+    if (stateNumber(name) !== undefined) {
+      await removeUnlocked(path, join(path, name));
     }
-    const statePath = join(path, name);
-    if ((await hasRows(path, statePath)) && isPointedAt) {
-      throw new CorruptionError(
-        `${path} holds a state but no log (${walName}/ is missing). If it is a half-made copy or ` +
-          "restore, delete the directory; else remove the member and add it anew",
-      );
-    }
-    await removeTree(statePath);
   }
 }
 
-/** Opening it also shows that nobody is at work in it. */
-async function hasRows(path: string, statePath: string): Promise<boolean> {
-  let engine: Engine;
+/** Opening a state shows whether somebody is at work in it; a broken one is nobody's. */
+async function removeUnlocked(path: string, statePath: string): Promise<void> {
   try {
-    engine = await openLocked(path, statePath);
+    await (await openLocked(path, statePath)).close();
   } catch (error) {
     if (error instanceof StorageError && error.cause instanceof StoreLockedError) {
       throw error;
     }
-    return false;
   }
-  try {
-    for await (const rows of engine.scan({ from: new Uint8Array(0), to: undefined, limit: 1 })) {
-      return rows.length > 0;
-    }
-    return false;
-  } finally {
-    await engine.close();
-  }
+  await removeTree(statePath);
 }
 
 /**
@@ -190,6 +181,9 @@ export async function openDataDirectory(
       join(path, holderName),
       utf8(`process ${process.pid} on ${hostname()}`),
     );
+    if (pointer.isFounding) {
+      await writePointer(path, { ...pointer, isFounding: false });
+    }
     await removeLeftovers(path, pointer);
     const { wal, recovered } = await openWal(join(path, walName), options);
     try {
@@ -336,7 +330,7 @@ class OpenDataDirectory implements DataDirectory {
   async #install(state: number, meta: SnapshotMeta): Promise<Engine> {
     assert(state > this.#state, "a received state is installed once");
     const engine = await openLevelEngine(join(this.#path, stateName(state)));
-    await writePointer(this.#path, { state, installed: meta });
+    await writePointer(this.#path, { state, installed: meta, isFounding: false });
     const oldEngine = this.#engine;
     const oldPath = join(this.#path, stateName(this.#state));
     this.#engine = engine;

@@ -17,6 +17,8 @@ export interface StatePointer {
   readonly state: number;
   /** Set when the state was received: the log must know of it before it is used. */
   readonly installed: SnapshotMeta | undefined;
+  /** Set while the directory is being made: what is there without a log may be cleared away. */
+  readonly isFounding: boolean;
 }
 
 export function stateName(state: number): string {
@@ -52,15 +54,17 @@ export async function readPointer(directory: string): Promise<StatePointer | und
   return {
     state: fields.state,
     installed: fields.installed === null ? undefined : metaFrom(fields.installed),
+    isFounding: fields.isFounding,
   };
 }
 
 export async function writePointer(directory: string, pointer: StatePointer): Promise<void> {
-  const { state, installed } = pointer;
+  const { state, installed, isFounding } = pointer;
   const fields: PointerFields = {
     format,
     state,
     installed: installed === undefined ? null : metaTo(installed),
+    isFounding,
   };
   const line = JSON.stringify(fields);
   await writeFileAtomically(join(directory, pointerName), utf8(`${line}\n${sumOf(line)}\n`));
@@ -80,6 +84,7 @@ interface PointerFields {
   readonly format: number;
   readonly state: number;
   readonly installed: MetaFields | null;
+  readonly isFounding: boolean;
 }
 
 function sumOf(line: string): string {

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { CorruptionError, DecodeError, fromUtf8, utf8 } from "../../src/base/index.ts";
 import type { ClusterId, MemberId } from "../../src/base/index.ts";
@@ -158,24 +159,40 @@ describe("a data directory", () => {
     await (await openDataDirectory(path, {}, options)).close();
   });
 
-  test("is made again after a creation that was cut short", async () => {
-    const path = await newDirectory();
-    await rm(join(path, "wal"), { recursive: true });
-    await mkdir(join(path, "wal.tmp"));
+  test("is made again after a creation that was cut short anywhere", async () => {
+    const withRows = { ...beginning, fill: (engine: Engine) => fill(engine, "row ", 3) };
+    const path = join(await temporaryDirectory(), "data");
+    let seen = "";
+    const cutShort = {
+      ...withRows,
+      fill: async (engine: Engine) => {
+        await fill(engine, "row ", 3);
+        seen = (await names(path)).join(" ");
+        throw new Error("the power went");
+      },
+    };
+    await expect(createDataDirectory(path, cutShort, options)).rejects.toThrow("the power went");
+    expect(seen).toBe("state-1");
+    await createDataDirectory(path, withRows, options);
+
+    const current = join(path, "CURRENT");
+    const finished = fromUtf8(await readFile(current));
+    // As it is between the pointer and the log, and between the log and its end.
+    const line = (finished.split("\n")[0] ?? "").replace('"isFounding":false', '"isFounding":true');
+    const founding = `${line}\n${crc32(line).toString(16).padStart(8, "0")}\n`;
+    await writeFile(current, founding);
+    await rename(join(path, "wal"), join(path, "wal.tmp"));
     expect(await hasDataDirectory(path)).toBe(false);
-    await createDataDirectory(path, beginning, options);
-    await rm(join(path, "wal"), { recursive: true });
-    await rm(join(path, "CURRENT"));
-    await rm(join(path, "state-1", "CURRENT"));
-    await createDataDirectory(path, beginning, options);
-    await (await openDataDirectory(path, identity, options)).close();
+    await createDataDirectory(path, withRows, options);
+    await writeFile(current, founding);
+    const opened = await openDataDirectory(path, identity, options);
+    expect((await rowsOf(opened.engine)).length).toBe(3);
+    await opened.close();
+    expect(fromUtf8(await readFile(current))).toBe(finished);
   });
 
   test("a state without its log is not overwritten", async () => {
     const path = await newDirectory();
-    const opened = await openDataDirectory(path, {}, options);
-    await fill(opened.engine, "row ", 3);
-    await opened.close();
     await rm(join(path, "wal"), { recursive: true });
     await expect(createDataDirectory(path, beginning, options)).rejects.toThrow(CorruptionError);
     await expect(createDataDirectory(path, beginning, options)).rejects.toThrow("wal/ is missing");
