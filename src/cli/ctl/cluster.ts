@@ -1,0 +1,183 @@
+// member list, endpoint status, health and hashkv, alarm list and disarm, move-leader.
+
+import { utf8 } from "../../base/index.ts";
+import { ClientError } from "../../client/index.ts";
+import { AlarmRequestAlarmAction } from "../../wire/index.ts";
+import { type Arguments, type Context, positionals, wholeFlag } from "./context.ts";
+import { CommandError, exitCodes, orFail, textOf } from "./failure.ts";
+import type { EndpointHash, EndpointHealth, EndpointStatus } from "./printer.ts";
+import { boolFlag, type Verb, valueFlag } from "./verb.ts";
+
+async function memberList(context: Context): Promise<void> {
+  context.printer().memberList(await orFail(context.client.memberList({ linearizable: true })));
+}
+
+/** The endpoints of the flag, or with --cluster those of all members. */
+async function endpointsOf(context: Context, argv: Arguments): Promise<readonly string[]> {
+  if (argv["cluster"] !== true) {
+    return context.endpoints;
+  }
+  const call = context.client.memberList({});
+  const { members } = await orFail(
+    call,
+    exitCodes.error,
+    (error) => `failed to fetch endpoints from etcd cluster member list: ${error}`,
+  );
+  return members.flatMap((member) => member.clientUrls);
+}
+
+/** Asks each endpoint in turn; those that fail are told of, and make the command fail at its end. */
+async function askEach<T>(
+  context: Context,
+  argv: Arguments,
+  what: string,
+  ask: (endpoint: string) => Promise<T>,
+): Promise<{ readonly answers: T[]; readonly failure: string | undefined }> {
+  const answers: T[] = [];
+  let failure: string | undefined;
+  for (const endpoint of await endpointsOf(context, argv)) {
+    try {
+      answers.push(await ask(endpoint));
+    } catch (error) {
+      failure = textOf(error);
+      context.io.errorLine(`Failed to get the ${what} of endpoint ${endpoint} (${failure})`);
+    }
+  }
+  return { answers, failure };
+}
+
+async function endpointStatus(context: Context, argv: Arguments): Promise<void> {
+  const printer = context.printer();
+  const { answers, failure } = await askEach(
+    context,
+    argv,
+    "status",
+    async (endpoint): Promise<EndpointStatus> => ({
+      endpoint,
+      status: await context.client.status(endpoint),
+    }),
+  );
+  printer.endpointStatus(answers);
+  if (failure !== undefined) {
+    throw new CommandError(exitCodes.error, "");
+  }
+}
+
+async function endpointHashKv(context: Context, argv: Arguments): Promise<void> {
+  const printer = context.printer();
+  const revision = wholeFlag(argv, "rev");
+  const { answers, failure } = await askEach(
+    context,
+    argv,
+    "hash",
+    async (endpoint): Promise<EndpointHash> => ({
+      endpoint,
+      hash: await context.client.hashKv(endpoint, { revision }),
+    }),
+  );
+  printer.endpointHashKv(answers);
+  if (failure !== undefined) {
+    throw new CommandError(exitCodes.error, failure);
+  }
+}
+
+/** A linearizable read through one endpoint; being denied it still shows that consensus works. */
+async function healthOf(context: Context, endpoint: string): Promise<EndpointHealth> {
+  const client = context.connectTo([endpoint]);
+  const start = process.hrtime.bigint();
+  const took = (): number => Number(process.hrtime.bigint() - start);
+  try {
+    await client.range({ key: utf8("health") });
+    return { endpoint, health: true, tookNanoseconds: took(), error: "" };
+  } catch (error) {
+    const denied = error instanceof ClientError && error.code === "permissionDenied";
+    const text = denied ? "" : textOf(error);
+    return { endpoint, health: denied, tookNanoseconds: took(), error: text };
+  } finally {
+    client.close();
+  }
+}
+
+async function endpointHealth(context: Context, argv: Arguments): Promise<void> {
+  const printer = context.printer();
+  const endpoints = await endpointsOf(context, argv);
+  const list = await Promise.all(endpoints.map((endpoint) => healthOf(context, endpoint)));
+  printer.endpointHealth(list);
+  if (list.some((one) => !one.health)) {
+    throw new CommandError(exitCodes.error, "unhealthy cluster");
+  }
+}
+
+async function alarmList(context: Context): Promise<void> {
+  const call = context.client.alarm({ action: AlarmRequestAlarmAction.GET });
+  context.printer().alarm(await orFail(call));
+}
+
+async function alarmDisarm(context: Context): Promise<void> {
+  const printer = context.printer();
+  const { alarms } = await orFail(context.client.alarm({ action: AlarmRequestAlarmAction.GET }));
+  for (const { memberId, alarm } of alarms) {
+    const action = AlarmRequestAlarmAction.DEACTIVATE;
+    printer.alarm(await orFail(context.client.alarm({ action, memberId, alarm })));
+  }
+}
+
+async function moveLeader(context: Context, argv: Arguments): Promise<void> {
+  const [text, ...rest] = positionals(argv);
+  if (text === undefined || rest.length > 0) {
+    throw new CommandError(exitCodes.badArguments, "move-leader command needs 1 argument");
+  }
+  if (!/^[0-9a-fA-F]{1,16}$/.test(text)) {
+    throw new CommandError(exitCodes.badArguments, `bad member ID ${JSON.stringify(text)}`);
+  }
+  const target = BigInt(`0x${text}`);
+  const printer = context.printer();
+  for (const endpoint of context.endpoints) {
+    const status = await context.client.status(endpoint).catch(() => undefined);
+    if (status !== undefined && status.leader === status.header?.memberId) {
+      await orFail(context.client.moveLeader(endpoint, target));
+      printer.moveLeader(status.leader, target);
+      return;
+    }
+  }
+  throw new CommandError(
+    exitCodes.badArguments,
+    `no leader endpoint given at ${context.endpoints.join(",")}`,
+  );
+}
+
+const clusterFlag = boolFlag("cluster", "Ask all members of the cluster");
+
+export const clusterVerbs: readonly Verb[] = [
+  { name: "member list", usage: "", doc: "Print the members", flags: [], run: memberList },
+  {
+    name: "endpoint status",
+    usage: "",
+    doc: "Print what each endpoint says of itself",
+    flags: [clusterFlag],
+    run: endpointStatus,
+  },
+  {
+    name: "endpoint health",
+    usage: "",
+    doc: "Try a read through each endpoint",
+    flags: [clusterFlag],
+    run: endpointHealth,
+  },
+  {
+    name: "endpoint hashkv",
+    usage: "",
+    doc: "Print the hash of each endpoint's history",
+    flags: [clusterFlag, valueFlag("rev", "Up to this revision")],
+    run: endpointHashKv,
+  },
+  { name: "alarm list", usage: "", doc: "Print alarms", flags: [], run: alarmList },
+  { name: "alarm disarm", usage: "", doc: "Clear all alarms", flags: [], run: alarmDisarm },
+  {
+    name: "move-leader",
+    usage: "<memberID>",
+    doc: "Make another member the leader",
+    flags: [],
+    run: moveLeader,
+  },
+];

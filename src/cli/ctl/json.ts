@@ -1,0 +1,97 @@
+// -w json: replies as Go's client marshals them, field by field, zero fields left out.
+
+import { messageDescriptors, type ResponseHeader } from "../../wire/index.ts";
+import { durationText, goJson } from "./go-text.ts";
+import { type Output, type Printer, refuseOthers } from "./printer.ts";
+
+/** A message as an object with the names of its .proto file and without zero fields. */
+export function messageFields(fullName: string, message: object): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const field of messageDescriptors[fullName]?.fields ?? []) {
+    const value = (message as Record<string, unknown>)[field.property];
+    if (isZero(value)) {
+      continue;
+    }
+    const nested = messageDescriptors[field.type] !== undefined;
+    const convert = (item: unknown): unknown =>
+      nested ? messageFields(field.type, item as object) : item;
+    fields[field.name] = Array.isArray(value) ? value.map(convert) : convert(value);
+  }
+  return fields;
+}
+
+function isZero(value: unknown): boolean {
+  return (
+    value === undefined ||
+    value === 0 ||
+    value === 0n ||
+    value === false ||
+    value === "" ||
+    ((value instanceof Uint8Array || Array.isArray(value)) && value.length === 0)
+  );
+}
+
+function headerFields(header: ResponseHeader | undefined): Record<string, unknown> {
+  return header === undefined ? {} : messageFields("etcdserverpb.ResponseHeader", header);
+}
+
+/** One line of JSON a reply. */
+export function jsonPrinter(output: Output): Printer {
+  const print = (value: unknown): void => output.line(goJson(value));
+  const plain =
+    (name: string) =>
+    (message: object): void =>
+      print(messageFields(`etcdserverpb.${name}`, message));
+  return refuseOthers("json", {
+    get: plain("RangeResponse"),
+    put: plain("PutResponse"),
+    del: plain("DeleteRangeResponse"),
+    watch: (reply) =>
+      print({
+        Header: headerFields(reply.header),
+        Events: reply.events.map((event) => messageFields("mvccpb.Event", event)),
+        CompactRevision: reply.compactRevision,
+        Canceled: reply.canceled,
+        Created: reply.created,
+      }),
+    leaseGrant: ({ header, id, ttl, error }) =>
+      print({ ...headerFields(header), ID: id, TTL: ttl, Error: error }),
+    leaseRevoke: (_, reply) => plain("LeaseRevokeResponse")(reply),
+    leaseKeepAlive: ({ header, id, ttl }) => print({ ...headerFields(header), ID: id, TTL: ttl }),
+    leaseTimeToLive: ({ header, id, ttl, grantedTtl, keys }) =>
+      print({
+        ...headerFields(header),
+        id,
+        ttl,
+        "granted-ttl": grantedTtl,
+        keys: keys.length === 0 ? null : keys,
+      }),
+    leases: ({ header, leases }) =>
+      print({ ...headerFields(header), leases: leases.map(({ id }) => ({ id })) }),
+    memberList: plain("MemberListResponse"),
+    alarm: plain("AlarmResponse"),
+    endpointStatus: (list) =>
+      print(
+        list.map(({ endpoint, status }) => ({
+          Endpoint: endpoint,
+          Status: messageFields("etcdserverpb.StatusResponse", status),
+        })),
+      ),
+    endpointHealth: (list) =>
+      print(
+        list.map(({ endpoint, health, tookNanoseconds, error }) => ({
+          endpoint,
+          health,
+          took: durationText(tookNanoseconds),
+          ...(error === "" ? {} : { error }),
+        })),
+      ),
+    endpointHashKv: (list) =>
+      print(
+        list.map(({ endpoint, hash }) => ({
+          Endpoint: endpoint,
+          HashKV: messageFields("etcdserverpb.HashKVResponse", hash),
+        })),
+      ),
+  });
+}
