@@ -13,6 +13,7 @@ import {
   type PeerInfo,
   RpcError,
 } from "./contract.ts";
+import { CompressionError } from "./grpc-frame.ts";
 import { rpcErrorFrom } from "./handler-error.ts";
 import type { ReceiveWindow } from "./receive-credit.ts";
 import { headerValue, type RequestHead } from "./request-head.ts";
@@ -226,7 +227,7 @@ export abstract class Call extends OutgoingStream implements CallContext, Receiv
     if (this.partsBytes > 0) {
       // A message is half sent: trailers behind it would not be understood.
       this.owner.abort(this);
-    } else if (error.status === grpcStatus.unimplemented && !this.headersSent) {
+    } else if (error instanceof CompressionError && !this.headersSent) {
       const { status, message } = error;
       this.owner.sender.trailersOnly(this, 200, status, message, identityOnly);
     } else {

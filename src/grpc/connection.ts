@@ -252,7 +252,11 @@ export class Connection implements CallOwner {
   }
 
   /** A request's headers are complete. Undefined when it is refused or malformed. */
-  openStream(streamId: number, head: RequestHead | undefined): Call | undefined {
+  openStream(
+    streamId: number,
+    head: RequestHead | undefined,
+    endsStream: boolean,
+  ): Call | undefined {
     this.#advanceTo(streamId);
     if (streamId > this.#lastServedId) {
       return undefined;
@@ -270,6 +274,7 @@ export class Connection implements CallOwner {
     this.#runningHandlers++;
     this.#streams.set(streamId, call);
     this.#recent = call;
+    call.remoteClosed = endsStream;
     call.open();
     return call;
   }
@@ -373,8 +378,10 @@ export class Connection implements CallOwner {
   flushed(all: boolean): void {
     this.#flushWanted = false;
     if (all) {
-      this.guard.flushed();
       this.sender.writer.rewind();
+    }
+    if (all && !this.#closing) {
+      this.guard.flushed();
       this.sender.pump();
       this.#runHeld();
     }

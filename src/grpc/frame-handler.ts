@@ -184,6 +184,10 @@ export class FrameHandler implements FrameSink {
     if (call === undefined || this.#connection.closing) {
       return;
     }
+    if (last && (this.#dataFlags & frameFlag.endStream) !== 0) {
+      // Known before the handler runs, so that an answer at once needs no RST_STREAM behind it.
+      call.remoteClosed = true;
+    }
     if (length > 0) {
       call.dataBytes += length;
       call.data(bytes, start, end);
@@ -336,7 +340,11 @@ export class FrameHandler implements FrameSink {
       return;
     }
     const malformed = head === "malformed" || this.#blockSelfDependent;
-    const call = connection.openStream(streamId, malformed ? undefined : head);
+    const call = connection.openStream(
+      streamId,
+      malformed ? undefined : head,
+      this.#blockEndsStream,
+    );
     if (call !== undefined && this.#blockEndsStream) {
       this.#endStream(call);
     }

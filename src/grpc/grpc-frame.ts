@@ -9,6 +9,11 @@ const prefixBytes = 5;
 /** Largest buffer made on the word of a prefix; more is made as the bytes come in. */
 const trustedBytesMax = 256 * 1024;
 
+/** A compressed message: refused, with word of what is understood instead. */
+export class CompressionError extends RpcError {
+  override name = "CompressionError";
+}
+
 /** What is allowed, and where messages go. */
 export interface MessageSink {
   readonly messageBytesMax: number;
@@ -152,7 +157,7 @@ function badFlag(flag: number, encoding: string): RpcError {
       "grpc: compressed flag set with identity or empty encoding",
     );
   }
-  return new RpcError(
+  return new CompressionError(
     grpcStatus.unimplemented,
     `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`,
   );

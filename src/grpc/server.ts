@@ -164,14 +164,16 @@ class SocketConnection implements ConnectionHost {
   tick(nowMs: number): void {
     const error = this.stall.check(nowMs, this.#writing);
     if (error === "drop") {
-      this.#socket.destroy();
+      this.drop();
     } else if (error !== undefined) {
       this.connection.nowMs = nowMs;
       this.connection.fail(error);
     }
   }
 
-  destroy(): void {
+  /** Closes without a word. */
+  drop(): void {
+    this.connection.gone();
     this.#socket.destroy();
   }
 }
@@ -233,7 +235,7 @@ export class DirectServer implements GrpcServer {
     }, graceMs);
     const cut = setTimeout(() => {
       for (const connection of this.#connections) {
-        connection.destroy();
+        connection.drop();
       }
     }, graceMs + lingerMs);
     if (this.#connections.size > 0) {
@@ -270,7 +272,7 @@ export class DirectServer implements GrpcServer {
         return;
       }
       left -= one.connection.bufferedBytes;
-      one.destroy();
+      one.drop();
     }
   }
 }
