@@ -247,6 +247,16 @@ export function imageOf(message: Message): StateImage | undefined {
   return images.get(message);
 }
 
+/** The same message once more, as another object. */
+export function copyOf(message: Message): Message {
+  const copy = { ...message };
+  const image = images.get(message);
+  if (image !== undefined) {
+    images.set(copy, image);
+  }
+  return copy;
+}
+
 export function encodeChange(change: ConfChange): Uint8Array {
   return utf8(change.steps.map((step) => `${step.kind} ${step.member}`).join(","));
 }

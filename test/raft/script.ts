@@ -10,9 +10,11 @@
 //   read ID NAME...                 asks for a read index under these names
 //   run                             until nothing moves, everything shown
 //   settle                          until nothing moves; only roles, applying and reads shown
+//   beat ID [COUNT]                 one tick and a settle, so many times
 //   work ID                         one Ready of one member, everything shown
 //   deliver FROM>TO [COUNT]         hands over waiting messages (ID is from anybody)
-//   drop FROM>TO | queue            loses or shows waiting messages
+//   drop FROM>TO | copy FROM>TO     loses or doubles waiting messages; the copies wait last
+//   queue                           shows what waits
 //   cut A B | C ...                 groups that hear only themselves; heal
 //   slow ID | written ID | fast ID  writes of ID stay out; the one out ends; both
 //   lazy ID | apply ID [COUNT]      what ID is handed waits; some of it is applied
@@ -24,7 +26,7 @@ import { assert, must, utf8 } from "../../src/base/index.ts";
 import type { LogIndex, MemberId, Rng } from "../../src/base/index.ts";
 import { bootstrapState, joinState } from "../../src/raft/index.ts";
 import type { ConfChangeStep, Message } from "../../src/raft/index.ts";
-import { imageOf, Member } from "./member.ts";
+import { copyOf, imageOf, Member } from "./member.ts";
 import {
   renderConf,
   renderEntries,
@@ -102,6 +104,12 @@ class ScriptRun {
         this.#member(id).node.readIndex(context);
       }
     },
+    beat: ([id, count = "1"]) => {
+      for (let i = 0; i < Number(count); i++) {
+        this.#member(id).node.tick();
+        this.#untilQuiet(true);
+      }
+    },
     run: () => this.#untilQuiet(false),
     settle: () => this.#untilQuiet(true),
     work: ([id]) => this.#work(this.#member(id)),
@@ -112,6 +120,10 @@ class ScriptRun {
       for (const message of lost) {
         this.#lose(message);
       }
+    },
+    copy: ([link]) => {
+      const waiting = this.#queue.filter((message) => isOn(message, must(link)));
+      this.#queue.push(...waiting.map(copyOf));
     },
     queue: () => {
       for (const message of this.#queue) {
