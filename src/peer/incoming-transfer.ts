@@ -141,6 +141,8 @@ export class IncomingTransfer implements AsyncIterable<Uint8Array> {
     if (this.#isClosed) {
       return;
     }
+    this.#watch.stop();
+    this.#lifeTimer?.cancel();
     // What is still on its way is read and ignored, so that no reset overtakes the verdict.
     this.#stage = "answered";
     this.#waiting = [];

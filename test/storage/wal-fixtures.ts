@@ -4,18 +4,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import type {
-  ClusterId,
-  Entry,
-  EntryKind,
-  HardState,
-  LogIndex,
-  MemberId,
-  SnapshotMeta,
-  Term,
-} from "../../src/base/index.ts";
+import type { ClusterId, Entry, MemberId } from "../../src/base/index.ts";
 import type { WalIdentity, WalRecovered } from "../../src/storage/wal-contract.ts";
 import { createWal, openWal } from "../../src/storage/index.ts";
+
+export { entries, entry, hardState, meta } from "./values.ts";
 
 export const identity: WalIdentity = { clusterId: 0xfeedn as ClusterId, memberId: 7n as MemberId };
 
@@ -23,42 +16,6 @@ export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "quorate-test-"));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   return directory;
-}
-
-export function entry(
-  index: number,
-  term: number,
-  text = `value ${index}`,
-  kind: EntryKind = "command",
-): Entry {
-  return {
-    index: index as LogIndex,
-    term: term as Term,
-    kind,
-    data: new TextEncoder().encode(text),
-  };
-}
-
-export function entries(from: number, to: number, term: number): Entry[] {
-  return Array.from({ length: to - from + 1 }, (_, i) => entry(from + i, term));
-}
-
-export function hardState(term: number, vote: bigint, commit: number): HardState {
-  return { term: term as Term, vote: vote as MemberId, commit: commit as LogIndex };
-}
-
-export function meta(index: number, term: number): SnapshotMeta {
-  return {
-    index: index as LogIndex,
-    term: term as Term,
-    conf: {
-      voters: [1n, 2n, 7n] as MemberId[],
-      votersOutgoing: [],
-      learners: [9n] as MemberId[],
-      learnersNext: [],
-      autoLeave: false,
-    },
-  };
 }
 
 export async function newWal(directory: string, segmentSizeBytes: number): Promise<string> {
