@@ -4,7 +4,7 @@
 // client's own bytes go into the log; a result's stored bytes go into the reply. A read that the
 // node can answer at once is answered at once, without a promise.
 
-import { QuorateError } from "../base/index.ts";
+import { type Counter, QuorateError } from "../base/index.ts";
 import type { ReplyBytes, Service } from "../grpc/index.ts";
 import type { CommandResult } from "../node/handle.ts";
 import {
@@ -48,16 +48,22 @@ class Kv {
   readonly #api: ApiContext;
   readonly #quota: QuotaGate;
   readonly #requestBytesMax: number;
+  readonly #ranges: Counter;
 
   constructor(api: ApiContext, quota: QuotaGate) {
     this.#api = api;
     this.#quota = quota;
     this.#requestBytesMax = api.options.requestBytesMax;
+    this.#ranges = api.options.metrics.counter(
+      "etcd_mvcc_range_total",
+      "Ranges asked of this member.",
+    );
   }
 
   range(bytes: Uint8Array): ReplyBytes | Promise<ReplyBytes> {
     const request = RangeRequest.decode(bytes);
     checkRange(request);
+    this.#ranges.inc();
     const query = rangeQuery(request);
     const api = this.#api;
     return api.handle.read<ReplyBytes>(!request.serializable, ({ store }) => {
