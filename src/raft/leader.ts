@@ -54,7 +54,10 @@ export class LeaderRole {
 
   /** Whether `flush` would produce something. */
   get hasWork(): boolean {
-    return this.#flushDue || (this.#rounds.isDue && this.#mayAnswerReads);
+    return (
+      (this.#flushDue && this.tracker.others.length > 0) ||
+      (this.#rounds.isDue && this.#mayAnswerReads)
+    );
   }
 
   tick(): void {
