@@ -24,7 +24,7 @@ export interface OutgoingFrame {
   /** 0 to 255; its meaning belongs to whoever sends and receives. */
   readonly type: number;
   readonly parts: readonly Uint8Array[];
-  /** May be given up, oldest first, when the peer is too slow (appends, forwards); others go last. */
+  /** May be given up, oldest first, when the peer is too slow; others go last. */
   readonly droppable: boolean;
 }
 
@@ -53,7 +53,7 @@ export interface PeerHandlers {
   onSnapshot(from: MemberId, header: Uint8Array, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Frames for `to` were lost: the link broke, could not be made, or its queue overflowed. */
   onUnreachable(to: MemberId): void;
-  /** `to` refused this member; `removed` means that this member is no longer part of the cluster. */
+  /** `to` refused this member; `removed`: it is no longer part of the cluster. */
   onRefused(to: MemberId, reason: RefusalReason): void;
   /** Members that were removed are refused at the handshake. */
   isRemoved(id: MemberId): boolean;
@@ -88,11 +88,11 @@ export interface PeerMetrics {
 export interface PeerNetwork {
   /** Begins to listen and to connect. Called once; rejects when the port cannot be had. */
   start(handlers: PeerHandlers): Promise<void>;
-  /** The other members; links to members no longer named are closed. May be called before `start`. */
+  /** The other members; links to those no longer named are closed. Also before `start`. */
   setPeers(peers: readonly PeerAddress[]): void;
   /** Frames of one turn leave in one write. */
   send(to: MemberId, frame: OutgoingFrame): void;
-  /** Rejects with PeerError: unreachable, timed out, or failed on the other side. Never retried here. */
+  /** Rejects with PeerError: unreachable, timed out, or failed on the other side. Not retried. */
   request(to: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
   /**
    * Sends a state on a connection of its own and resolves when the receiver has acknowledged it.

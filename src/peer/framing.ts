@@ -139,7 +139,7 @@ export class ByteQueue {
     }
   }
 
-  /** The next `length` bytes, a view where they arrived together; undefined until they are there. */
+  /** The next `length` bytes, a view if they came together; undefined until they are there. */
   take(length: number): Uint8Array | undefined {
     const piece = this.#size < length ? undefined : this.#gather(length);
     if (piece !== undefined) {

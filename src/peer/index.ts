@@ -8,7 +8,7 @@
 //   outgoing-link.ts      what we send: dialing, pauses, pings, calls
 //   incoming-link.ts      what one peer sends us
 //   outgoing-transfer.ts  a state on its way out      incoming-transfer.ts  and in
-//   handshake.ts          who may talk                frame-socket.ts       one write a turn, bounds
+//   handshake.ts          who may talk                frame-socket.ts       writes and bounds
 //
 // Rules:
 // - The handshake comes first: version, cluster, both members. Whoever fails it, or was removed,

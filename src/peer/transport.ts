@@ -11,14 +11,14 @@ export interface PeerListener {
 }
 
 export interface PeerTransport {
-  /** A socket that is connecting; it emits `connect` (or `secureConnect`), or `error` and `close`. */
+  /** A socket that is connecting; it emits `connectedEvent`, or `error` and `close`. */
   connect(url: string): Socket;
   /** Name of the event that says that `connect` has succeeded. */
   readonly connectedEvent: "connect" | "secureConnect";
   listen(url: string, onSocket: (socket: Socket) => void): Promise<PeerListener>;
 }
 
-/** Host and port of `http://host:port` or `https://host:port`. Throws TypeError for anything else. */
+/** Host and port of `http://host:port` or `https://host:port`. Throws TypeError for nonsense. */
 export function hostAndPort(url: string): { readonly host: string; readonly port: number } {
   const parsed = new URL(url);
   const port = Number(parsed.port || (parsed.protocol === "https:" ? 443 : 80));

@@ -49,7 +49,7 @@ export interface FileWalState {
   readonly nextIsPrepared: boolean;
 }
 
-/** The next segment is made when the one in use is this full: early enough, and idle logs stay small. */
+/** The next segment is made when the one in use is this full: early, yet idle logs stay small. */
 const prepareAtFraction = 0.25;
 const hardStateRecordBytes = recordSizeBytes(hardStateBodyBytes);
 const closedRecordBytes = recordSizeBytes(0);
@@ -163,7 +163,7 @@ export class FileWal implements Wal {
     }
   }
 
-  /** Durable when it resolves. A batch beyond a segment's size makes its file grow: slow, but right. */
+  /** Durable when it resolves. A batch beyond a segment's size makes its file grow: slow but right. */
   async #writeBatch(sizeBytes: number, encode: (encoder: BatchEncoder) => void): Promise<void> {
     const { offset } = this.#position;
     if (offset > segmentHeaderBytes && offset + sizeBytes > this.#segmentSizeBytes) {

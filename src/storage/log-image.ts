@@ -122,7 +122,7 @@ export class LogImage {
     }
   }
 
-  /** Raft figure 13, steps 6 and 7: entries after the snapshot stay only if its own entry matches. */
+  /** Raft figure 13, steps 6 and 7: what follows the snapshot stays if its own entry matches. */
   #applySnapshot(meta: SnapshotMeta): void {
     const matches = this.termAt(meta.index) === meta.term;
     this.#snapshot = meta;

@@ -34,7 +34,7 @@ export interface WalRecovered {
 export interface Wal {
   /**
    * Resolves when the batch is durable. One call at a time; a failure is final (StorageError)
-   * and the node must stop: a write is never retried (reliability: a failed fsync marks pages clean).
+   * and the node must stop: a write is never retried (a failed fsync marks its pages clean).
    */
   append(batch: WalBatch): Promise<void>;
   /**

@@ -21,7 +21,7 @@ export const entryKindCodes = { noop: 0, command: 1, confChange: 2 } as const sa
 >;
 const entryKinds: readonly EntryKind[] = ["noop", "command", "confChange"];
 
-/** `mark`: the state at `meta` is durable here. `snapshot`: it came from outside, in place of the log. */
+/** `mark`: the state at `meta` is durable here. `snapshot`: it came in place of the log. */
 export type WalRecord =
   | { readonly kind: "hardState"; readonly hardState: HardState }
   | { readonly kind: "entry"; readonly entry: Entry }

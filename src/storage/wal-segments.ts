@@ -3,7 +3,7 @@
 // A segment is made under a temporary name, filled with zeros, synced, and only then renamed to
 // its number: a segment that has its name has all its extents on disk, so that a write into it is
 // one write of data and no journal of the file system. Filling goes in synchronous pieces: it
-// leaves the log's own writes at 0.7 ms (99th percentile) where one large fsync held them for 16 ms.
+// leaves the log's own writes at 0.7 ms (99th percentile) where one large fsync held them 16 ms.
 
 import { constants, close, open, write } from "node:fs";
 import { readFile, rename, rm } from "node:fs/promises";
@@ -23,7 +23,7 @@ export function segmentPath(directory: string, sequence: number): string {
   return join(directory, `${sequence.toString(16).padStart(16, "0")}.wal`);
 }
 
-/** Numbers of the segments in `directory`, ascending; leftovers of an unfinished making are removed. */
+/** Numbers of the segments in `directory`, ascending; unfinished ones are removed. */
 export async function listSegments(directory: string): Promise<number[]> {
   const sequences: number[] = [];
   for (const entry of (await listDirectory(directory)) ?? []) {

@@ -58,7 +58,7 @@ async function reasonOf(sending: Promise<void>): Promise<string> {
 const header = utf8("header");
 
 describe("a state transfer", () => {
-  test("brings header and chunks over, and is acknowledged after the receiver is done", async () => {
+  test("brings header and chunks, and is acknowledged when the receiver is done", async () => {
     let seen = "";
     let isDone = false;
     const [a, b] = await pair(async (from, head, chunks) => {

@@ -244,7 +244,7 @@ describe("a received state", () => {
     await again.close();
   });
 
-  test("an installation cut short before the log knew of it is finished at the next start", async () => {
+  test("an installation that the log had not heard of is finished at the next start", async () => {
     const { path, directory } = await opened();
     const { chunks, rows } = await sentState(50, 100);
     const received = await directory.receive(meta(50, 4), asStream(chunks));

@@ -72,7 +72,7 @@ describe("the engine on LevelDB", () => {
     await expect(createLevelEngine(path)).rejects.toThrow(StorageError);
   });
 
-  test("a flipped bit in its own log is found at open, or has lost nothing but the newest batches", async () => {
+  test("a flipped bit in its own log is found, or costs the newest batches only", async () => {
     const path = join(await temporaryDirectory(), "state");
     const engine = await createLevelEngine(path);
     await writeBatches(engine, 1, 1000);

@@ -65,7 +65,7 @@ describe("the end of a log", () => {
     }
   });
 
-  test("sectors of the last write that reached the disk out of order do not count as proof", async () => {
+  test("sectors of the last write that came out of order prove nothing", async () => {
     const { path, file, bytes, ends } = await written(three);
     const [, begin = 0, end = 0] = ends;
     expect(end - begin).toBeGreaterThan(1024);
@@ -93,7 +93,7 @@ describe("the end of a log", () => {
     expect((await recover(path, segmentSizeBytes)).entries.length).toBe(next);
   });
 
-  test("a flipped bit before the last write is refused, naming file, offset and what to do", async () => {
+  test("a flipped bit before the last write is refused, with place and advice", async () => {
     const { path, file, bytes, ends } = await written(three);
     const seed = Date.now() % 1_000_000;
     const rng = new SeededRng(seed);

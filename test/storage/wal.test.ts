@@ -59,7 +59,7 @@ describe("the write-ahead log", () => {
     expect(brief(found)).toEqual(["1.1:value 1", "2.1:value 2", "3.2:value 3"]);
   });
 
-  test("rolls over segments, keeps state across them, and removes what lies below a mark", async () => {
+  test("rolls over segments, and removes those that lie below a mark", async () => {
     const path = await newWal(await temporaryDirectory(), segmentSizeBytes);
     const { wal } = await open(path);
     await wal.append({ hardState: hardState(4, 7n, 0), entries: [], snapshot: undefined });
