@@ -163,7 +163,7 @@ export class FileWal implements Wal {
     }
   }
 
-  /** Durable when it resolves. A batch beyond a segment's size makes its file grow: slow but right. */
+  /** Durable when it resolves. A batch beyond a segment makes its file grow: slow but right. */
   async #writeBatch(sizeBytes: number, encode: (encoder: BatchEncoder) => void): Promise<void> {
     const { offset } = this.#position;
     if (offset > segmentHeaderBytes && offset + sizeBytes > this.#segmentSizeBytes) {
