@@ -45,6 +45,9 @@ export class LeaseService {
   readonly #electionTimeoutMs: number;
   readonly #metrics: NodeMetrics;
   #leadingTerm: Term | undefined;
+  /** Whether the lessor was promoted for `leadingTerm`. */
+  #measuring = false;
+  #promoting = false;
   #expiring = false;
   #checkpointing = false;
 
@@ -69,12 +72,36 @@ export class LeaseService {
       return;
     }
     this.#leadingTerm = term;
-    const { lessor } = this.#node.state();
-    if (term === undefined) {
-      lessor.demote();
-    } else {
-      lessor.promote(this.#clock.monotonicMs(), this.#electionTimeoutMs);
+    this.#node.state().lessor.demote();
+    this.#measuring = false;
+    if (term !== undefined) {
+      this.#promote(term);
     }
+  }
+
+  /**
+   * The lessor begins to measure once everything of earlier terms is applied here, which a
+   * ReadIndex round shows: renewals that the leader before acknowledged may stand there.
+   */
+  #promote(term: Term): void {
+    if (this.#promoting) {
+      return;
+    }
+    this.#promoting = true;
+    this.#node.linearize().then(
+      () => {
+        this.#promoting = false;
+        if (this.#leadingTerm === term) {
+          const nowMs = this.#clock.monotonicMs();
+          this.#node.state().lessor.promote(nowMs, this.#electionTimeoutMs);
+          this.#measuring = true;
+        }
+      },
+      () => {
+        // The next tick tries again.
+        this.#promoting = false;
+      },
+    );
   }
 
   /** Another state was put in place: duties start anew on it. */
@@ -85,9 +112,14 @@ export class LeaseService {
 
   /** Expires and checkpoints; called some times a second. */
   tick(): void {
-    if (this.#leadingTerm !== undefined) {
+    if (this.#leadingTerm === undefined) {
+      return;
+    }
+    if (this.#measuring) {
       this.#expire(this.#leadingTerm);
       this.#checkpoint(this.#leadingTerm);
+    } else {
+      this.#promote(this.#leadingTerm);
     }
   }
 
@@ -141,7 +173,14 @@ export class LeaseService {
         encodeCheckpoints(this.#node.term(), [{ id, remainingTtlSeconds: 0 }]),
       );
       const again = this.#node.state().lessor.renew(id, this.#clock.monotonicMs());
-      return again.kind === "renewed" ? again.ttlSeconds : 0;
+      if (again.kind === "notFound") {
+        return 0;
+      }
+      if (again.kind !== "renewed") {
+        throw new QuorateError("leaderChanged");
+      }
+      this.#metrics.leasesRenewed.inc();
+      return again.ttlSeconds;
     }
     this.#metrics.leasesRenewed.inc();
     return outcome.ttlSeconds;
@@ -153,6 +192,9 @@ export class LeaseService {
       const lease = lessor.get(id);
       if (lease === undefined) {
         return { ttlSeconds: -1, grantedTtlSeconds: 0, keys: [] };
+      }
+      if (!this.#measuring) {
+        throw new QuorateError("leaderChanged");
       }
       return {
         ttlSeconds: Math.max(0, Math.floor(lessor.remainingMs(id, this.#clock.monotonicMs()) / 1000)),
