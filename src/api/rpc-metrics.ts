@@ -35,18 +35,22 @@ const codeNames = [
 /** Client versions told apart; beyond it they count as "other", since clients choose the text. */
 const clientVersionsMax = 64;
 
+/** Of one method. Its counters are there from the start, so that rates have a zero to rise from. */
 interface RpcSeries {
   readonly labels: readonly [string, string, string];
   readonly started: Counter;
+  /** By gRPC code. */
   readonly handled: (Counter | undefined)[];
-  readonly seconds: Histogram;
-  readonly succeeded: Histogram;
-  readonly failed: Histogram;
+  seconds: Histogram | undefined;
+  succeeded: Histogram | undefined;
+  failed: Histogram | undefined;
 }
 
 export class RpcMetrics {
   readonly #series = new Map<string, RpcSeries>();
   readonly #handled: MetricFamily<Counter>;
+  readonly #seconds: MetricFamily<Histogram>;
+  readonly #durations: MetricFamily<Histogram>;
   readonly #received: Counter;
   readonly #sent: Counter;
   readonly #clientRequests: MetricFamily<Counter>;
@@ -64,12 +68,12 @@ export class RpcMetrics {
       "RPCs completed on the server, whatever the outcome.",
       [...labels, "grpc_code"],
     );
-    const seconds = registry.histogramFamily(
+    this.#seconds = registry.histogramFamily(
       "grpc_server_handling_seconds",
       "Time from the start of an RPC to its end, seconds.",
       labels,
     );
-    const durations = registry.histogramFamily(
+    this.#durations = registry.histogramFamily(
       "etcd_server_request_duration_seconds",
       "Time to answer a request, by type, seconds.",
       ["type", "success"],
@@ -81,9 +85,9 @@ export class RpcMetrics {
         labels: values,
         started: started.with(...values),
         handled: [this.#handled.with(...values, "OK")],
-        seconds: seconds.with(...values),
-        succeeded: durations.with(rpc.method, "true"),
-        failed: durations.with(rpc.method, "false"),
+        seconds: undefined,
+        succeeded: undefined,
+        failed: undefined,
       });
     }
     this.#received = registry.counter(
@@ -135,8 +139,16 @@ export class RpcMetrics {
     }
     handled.inc();
     const seconds = elapsedMs / 1_000;
+    series.seconds ??= this.#seconds.with(...series.labels);
     series.seconds.observe(seconds);
-    (status === grpcStatus.ok ? series.succeeded : series.failed).observe(seconds);
+    const method = series.labels[2];
+    if (status === grpcStatus.ok) {
+      series.succeeded ??= this.#durations.with(method, "true");
+      series.succeeded.observe(seconds);
+    } else {
+      series.failed ??= this.#durations.with(method, "false");
+      series.failed.observe(seconds);
+    }
   };
 
   /** For GrpcServerOptions.onTraffic. */
