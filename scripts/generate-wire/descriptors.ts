@@ -2,7 +2,15 @@
 
 import protobuf from "protobufjs";
 
-import { declarations, fileOf, fullName, jsonName, moduleOf, propertyName, services } from "./names.ts";
+import {
+  declarations,
+  fileOf,
+  fullName,
+  jsonName,
+  moduleOf,
+  propertyName,
+  services,
+} from "./names.ts";
 
 function fieldText(field: protobuf.Field): string {
   const parts = [

@@ -339,7 +339,9 @@ function importLines(all: protobuf.Root, file: string): string[] {
   return [...wanted.keys()].sort().map((from) => {
     const names = [...(wanted.get(from) ?? [])].sort();
     const enums = new Set(
-      declarations(all).filter((d) => d instanceof protobuf.Enum).map((d) => typeName(d)),
+      declarations(all)
+        .filter((d) => d instanceof protobuf.Enum)
+        .map((d) => typeName(d)),
     );
     const marked = names.map((name) => (enums.has(name) ? `type ${name}` : name));
     return `import { ${marked.join(", ")} } from "./${moduleOf(from)}.ts";`;

@@ -40,21 +40,30 @@ export class Alarms {
     );
   }
 
-  /** Raises or disarms one alarm of one member, as etcd does; anything else changes nothing. */
-  change(request: AlarmRequest): void {
+  /**
+   * Raises or disarms one alarm of one member and returns it, as etcd does: also when it was
+   * raised already, not when there was none to disarm. Anything else changes nothing.
+   */
+  change(request: AlarmRequest): readonly Alarm[] {
     const kind = kindOf(request.alarm);
     if (kind === undefined) {
-      return;
+      return [];
     }
     const raised = this.#raised[kind];
     const memberId = toMemberId(request.memberId);
-    const raise = request.action === AlarmRequestAlarmAction.ACTIVATE;
-    const disarm = request.action === AlarmRequestAlarmAction.DEACTIVATE;
-    if (raise && !raised.has(memberId)) {
-      raised.add(memberId);
-      this.#dirty = true;
-    } else if (disarm && raised.delete(memberId)) {
-      this.#dirty = true;
+    switch (request.action) {
+      case AlarmRequestAlarmAction.ACTIVATE:
+        this.#dirty ||= !raised.has(memberId);
+        raised.add(memberId);
+        return [{ memberId, kind }];
+      case AlarmRequestAlarmAction.DEACTIVATE:
+        if (!raised.delete(memberId)) {
+          return [];
+        }
+        this.#dirty = true;
+        return [{ memberId, kind }];
+      default:
+        return [];
     }
   }
 

@@ -75,6 +75,7 @@ export type CommandResult =
       readonly ttlSeconds: number;
     }
   | { readonly kind: "leaseRevoke"; readonly revision: Revision }
-  | { readonly kind: "alarm"; readonly revision: Revision }
+  /** `alarms` is what the command raised (or found raised) or disarmed. */
+  | { readonly kind: "alarm"; readonly revision: Revision; readonly alarms: readonly Alarm[] }
   | { readonly kind: "done"; readonly revision: Revision }
   | ErrorResult;

@@ -82,7 +82,10 @@ function metaHolds(compare: Compare, pair: Compared): boolean {
     case CompareTarget.LEASE: {
       // Lease ids are int64 on the wire and compare as such.
       const lease = BigInt.asIntN(64, pair.lease);
-      return resultHolds(compare.result, compareIds(lease, union?.kind === "lease" ? union.value : 0n));
+      return resultHolds(
+        compare.result,
+        compareIds(lease, union?.kind === "lease" ? union.value : 0n),
+      );
     }
     default:
       return resultHolds(compare.result, 0);

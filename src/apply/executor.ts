@@ -71,9 +71,10 @@ export class StateExecutor implements Executor {
         return this.#checkpoint(LeaseCheckpoints.decode(body), position.term);
       case "leaseExpiry":
         return this.#expire(LeaseExpiry.decode(body), position.term, commits);
-      case "alarm":
-        alarms.change(AlarmRequest.decode(body));
-        return { kind: "alarm", revision: store.revision };
+      case "alarm": {
+        const changed = alarms.change(AlarmRequest.decode(body));
+        return { kind: "alarm", revision: store.revision, alarms: changed };
+      }
       case "memberAttributes":
         return this.#attributes(MemberAttributes.decode(body));
       default:

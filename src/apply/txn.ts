@@ -6,7 +6,13 @@
 
 import { assert, emptyBytes, toLeaseId } from "../base/index.ts";
 import type { ErrorCode, LeaseId, Revision } from "../base/index.ts";
-import type { Commit, Store, StoredKeyValue, StoreReader, WriteTransaction } from "../mvcc/contract.ts";
+import type {
+  Commit,
+  Store,
+  StoredKeyValue,
+  StoreReader,
+  WriteTransaction,
+} from "../mvcc/contract.ts";
 import { KeyValue, TxnRequest } from "../wire/index.ts";
 import type { PutRequest, RequestOp } from "../wire/index.ts";
 import type { ErrorResult, PutResult, RangeOpResult, TxnOpResult, TxnResult } from "./command.ts";
@@ -164,11 +170,7 @@ class Run {
  * is gone that it wants to keep something of, which the checks leave possible only where an
  * earlier operation of the same txn deleted it.
  */
-function putIn(
-  transaction: WriteTransaction,
-  request: PutRequest,
-  revision: Revision,
-): PutResult {
+function putIn(transaction: WriteTransaction, request: PutRequest, revision: Revision): PutResult {
   let previous: StoredKeyValue | undefined;
   let value = request.value;
   let lease = toLeaseId(request.lease);
@@ -200,9 +202,7 @@ export function executePut(
     return refuse(code);
   }
   const revision = (store.revision + 1) as Revision;
-  const { value, commit } = store.transact((transaction) =>
-    putIn(transaction, request, revision),
-  );
+  const { value, commit } = store.transact((transaction) => putIn(transaction, request, revision));
   if (commit !== undefined) {
     commits.push(commit);
   }

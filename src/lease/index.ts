@@ -5,9 +5,11 @@
 // is when each runs out; it lives in memory, in the leader's monotonic time, and is built anew at
 // each promotion. Which keys hang on a lease is the mvcc store's (`leaseKeys`).
 //
-// The promise: a lease never ends earlier than its TTL after the last renewal that was
-// acknowledged, across leader changes and restarts. It holds because
-// - a new leader counts the whole TTL, or the checkpoint, plus an election timeout;
+// The promise: a lease never ends earlier than its TTL after the last acknowledged renewal was
+// asked for, across leader changes and restarts. It holds because
+// - the leader renews only after a ReadIndex round that began after the request came in;
+// - a new leader counts the whole TTL, or the checkpoint, from when everything of earlier terms
+//   is applied, plus an election timeout;
 // - a renewal that a checkpoint would cut short is acknowledged only after the log holds a
 //   checkpoint of 0 for it, and so is one while a checkpoint is under way;
 // - a lease that was named expired is not renewed any more;
@@ -16,7 +18,7 @@
 //   (an entry of the same term stands before everything the successor does).
 //
 // Limits: a lease may live longer than its TTL by an election timeout and a scan interval. TTLs
-// are whole seconds up to 9e9. A promotion walks all leases once.
+// are whole seconds up to 9e9.
 
 export { lessorDefaults, Lessor } from "./lessor.ts";
 export type { GrantOutcome, LessorOptions } from "./lessor.ts";

@@ -45,13 +45,18 @@ class Running implements Deadlined {
   expired = false;
   /** A checkpoint was handed out and is not known to be applied. */
   checkpointing = false;
+  /**
+   * Resets asked for by `renew` and not known to be applied. While there are any, no checkpoint is
+   * handed out, so that a reset that is applied stands behind every checkpoint handed out. One that
+   * was lost on its way only leaves the lease without checkpoints under this leader.
+   */
+  resets = 0;
   readonly checkpoint: CheckpointTimer | undefined;
 
   constructor(lease: Lease, checkpointIntervalMs: number) {
     this.id = lease.id;
     this.ttlMs = lease.grantedTtlSeconds * 1000;
-    this.checkpoint =
-      this.ttlMs > checkpointIntervalMs ? new CheckpointTimer(this) : undefined;
+    this.checkpoint = this.ttlMs > checkpointIntervalMs ? new CheckpointTimer(this) : undefined;
   }
 }
 
@@ -72,9 +77,14 @@ class CheckpointTimer implements Deadlined {
 
 /** Leases of one checkpoint command. */
 const checkpointsPerBatch = 1000;
+/** Leases read in one call of `expired` after a promotion: some milliseconds. */
+const readPerCall = 16_384;
 
 export class LeaseClock {
   readonly #checkpointIntervalMs: number;
+  readonly #promotedMs: number;
+  readonly #extensionMs: number;
+  #unread: Iterator<Lease> | undefined;
   readonly #running = new Map<LeaseId, Running>();
   readonly #deadlines = new DeadlineHeap<Running>();
   readonly #checkpoints = new DeadlineHeap<CheckpointTimer>();
@@ -83,23 +93,21 @@ export class LeaseClock {
   /** Ran out and not revoked yet, in the order they ran out. */
   readonly #expired = new Set<Running>();
 
+  /**
+   * Reads `leases` a piece at a time: so many that one walk would hold up heartbeats are possible.
+   * A lease not read yet has its deadline all the same, counted from the promotion; it only is not
+   * looked at, which is late, never early.
+   */
   constructor(
-    leases: Iterable<Lease>,
+    leases: Iterator<Lease>,
     checkpointIntervalSeconds: number,
     nowMs: number,
     extensionMs: number,
   ) {
+    this.#unread = leases;
     this.#checkpointIntervalMs = checkpointIntervalSeconds * 1000;
-    for (const lease of leases) {
-      const running = new Running(lease, this.#checkpointIntervalMs);
-      const leftSeconds = lease.remainingTtlSeconds || lease.grantedTtlSeconds;
-      running.dueMs = nowMs + extensionMs + leftSeconds * 1000;
-      if (running.checkpoint !== undefined) {
-        running.checkpoint.dueMs = nowMs + this.#checkpointIntervalMs;
-      }
-      this.#running.set(lease.id, running);
-    }
-    this.#rebuild();
+    this.#promotedMs = nowMs;
+    this.#extensionMs = extensionMs;
   }
 
   granted(lease: Lease): void {
@@ -131,19 +139,23 @@ export class LeaseClock {
       return;
     }
     running.checkpointing = false;
-    if (remainingTtlSeconds === 0 && !running.expired) {
-      this.#undated.push(running);
+    if (remainingTtlSeconds === 0) {
+      running.resets = Math.max(0, running.resets - 1);
+      if (!running.expired) {
+        this.#undated.push(running);
+      }
     }
   }
 
   renew(lease: Lease, nowMs: number): RenewOutcome {
     this.#date(nowMs);
-    const running = this.#running.get(lease.id);
-    if (running === undefined || running.expired || running.dueMs <= nowMs) {
+    const running = this.#running.get(lease.id) ?? this.#start(lease);
+    if (running.expired || running.dueMs <= nowMs) {
       return { kind: "notFound" };
     }
     this.#scheduleCheckpoint(running, nowMs);
     if (lease.remainingTtlSeconds !== 0 || running.checkpointing) {
+      running.resets++;
       return { kind: "needsCheckpoint" };
     }
     this.#postpone(running, nowMs + running.ttlMs);
@@ -151,15 +163,16 @@ export class LeaseClock {
   }
 
   /** Milliseconds left, not below 0. */
-  remainingMs(id: LeaseId, nowMs: number): number {
+  remainingMs(lease: Lease, nowMs: number): number {
     this.#date(nowMs);
-    const running = this.#running.get(id);
-    return running === undefined ? 0 : Math.max(0, running.dueMs - nowMs);
+    const running = this.#running.get(lease.id) ?? this.#start(lease);
+    return Math.max(0, running.dueMs - nowMs);
   }
 
   /** At most `max` leases that ran out; given again at each call until they are revoked. */
   expired(nowMs: number, max: number): LeaseId[] {
     this.#date(nowMs);
+    this.#readMore();
     while (this.#expired.size < max) {
       const running = this.#deadlines.popDue(nowMs);
       if (running === undefined) {
@@ -178,7 +191,10 @@ export class LeaseClock {
     return ids;
   }
 
-  /** Long leases that went unrenewed for a checkpoint interval, with what they have left. */
+  /**
+   * Long leases that went unrenewed for a checkpoint interval, with what they have left. The order
+   * of proposing must be that of these calls and of the resets that `renew` asks for.
+   */
   checkpointsDue(nowMs: number): Checkpoint[] {
     this.#date(nowMs);
     const due: Checkpoint[] = [];
@@ -197,12 +213,34 @@ export class LeaseClock {
       this.#checkpoints.push(timer);
       // Rounded up, so that a successor never counts less than is left here.
       const remainingTtlSeconds = Math.ceil(leftMs / 1000);
-      if (remainingTtlSeconds * 1000 < lease.ttlMs) {
+      if (remainingTtlSeconds * 1000 < lease.ttlMs && lease.resets === 0) {
         lease.checkpointing = true;
         due.push({ id: lease.id, remainingTtlSeconds });
       }
     }
     return due.sort((a, b) => compareIds(a.id, b.id));
+  }
+
+  /** A lease from before the promotion begins to run. */
+  #start(lease: Lease): Running {
+    const running = new Running(lease, this.#checkpointIntervalMs);
+    const leftSeconds = lease.remainingTtlSeconds || lease.grantedTtlSeconds;
+    running.dueMs = this.#promotedMs + this.#extensionMs + leftSeconds * 1000;
+    this.#running.set(lease.id, running);
+    this.#deadlines.push(running);
+    this.#scheduleCheckpoint(running, this.#promotedMs);
+    return running;
+  }
+
+  #readMore(): void {
+    for (let read = 0; read < readPerCall && this.#unread !== undefined; read++) {
+      const next = this.#unread.next();
+      if (next.done === true) {
+        this.#unread = undefined;
+      } else if (!this.#running.has(next.value.id)) {
+        this.#start(next.value);
+      }
+    }
   }
 
   #date(nowMs: number): void {

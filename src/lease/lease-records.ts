@@ -1,7 +1,7 @@
 // How leases lie in the engine: one record each, "l" and the id, so that a change costs one small
 // record however many leases there are.
 
-import { CorruptionError, DecodeError, readU32, toLeaseId, writeU32 } from "../base/index.ts";
+import { CorruptionError, idToHex, readU32, toLeaseId, writeU32 } from "../base/index.ts";
 import type { LeaseId } from "../base/index.ts";
 import { LeaseRecord } from "../wire/index.ts";
 import type { Lease } from "./lease-clock.ts";
@@ -33,10 +33,10 @@ export function decodeLease(key: Uint8Array, value: Uint8Array): Lease {
   try {
     record = LeaseRecord.decode(value);
   } catch (error) {
-    throw new CorruptionError(`lease ${id.toString(16)}: ${(error as DecodeError).message}`);
+    throw new CorruptionError(`lease ${idToHex(id)}: the record does not parse`, { cause: error });
   }
   if (record.id !== id || record.grantedTtlSeconds <= 0) {
-    throw new CorruptionError(`lease ${id.toString(16)}: the record is not of this lease`);
+    throw new CorruptionError(`lease ${idToHex(id)}: the record is not of this lease`);
   }
   return {
     id,

@@ -64,7 +64,7 @@ export class Lessor {
     return true;
   }
 
-  /** Sets what a new leader counts for the lease; 0 = its whole TTL. An unknown lease is skipped. */
+  /** Sets what a new leader counts for the lease; 0 = its whole TTL. Skips an unknown lease. */
   checkpoint(id: LeaseId, remainingTtlSeconds: number): void {
     const lease = this.#leases.get(id);
     if (lease === undefined) {
@@ -98,9 +98,10 @@ export class Lessor {
   // The leader's: volatile. Times are monotonic milliseconds of this member.
 
   /**
-   * This member leads from now on. Every lease gets its whole time anew, or what a checkpoint
-   * left of it, and `extensionMs` on top for the time without a leader: clients may have been
-   * promised that much by the leader before.
+   * This member leads from now on, and everything of earlier terms is applied here: only then is
+   * it known which renewals were acknowledged. Every lease gets its whole time anew, or what a
+   * checkpoint left of it, and `extensionMs` on top for the time without a leader. Its deadlines
+   * are looked at bit by bit, in the calls of `expired`.
    */
   promote(nowMs: number, extensionMs: number): void {
     this.#clock = new LeaseClock(
@@ -126,7 +127,8 @@ export class Lessor {
 
   /** Milliseconds left; 0 for an unknown lease or when not leading. */
   remainingMs(id: LeaseId, nowMs: number): number {
-    return this.#clock?.remainingMs(id, nowMs) ?? 0;
+    const lease = this.#leases.get(id);
+    return lease === undefined ? 0 : (this.#clock?.remainingMs(lease, nowMs) ?? 0);
   }
 
   /**

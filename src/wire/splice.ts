@@ -191,7 +191,10 @@ export interface WatchResponseFields {
 }
 
 /** Fields 1 to 7 of a WatchResponse as one piece: the header and everything but events. */
-export function watchResponseHead(headerField: Uint8Array, fields: WatchResponseFields): Uint8Array {
+export function watchResponseHead(
+  headerField: Uint8Array,
+  fields: WatchResponseFields,
+): Uint8Array {
   writer.begin();
   if (fields.fragment === true) {
     writer.bool(true);

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { DecodeError } from "../../src/base/index.ts";
 import { messageDescriptors } from "../../src/wire/index.ts";
 import {
   codecOf,
   decodeByReference,
+  decodeOrError,
   encodeByReference,
   messageArbitrary,
 } from "./messages.ts";
@@ -15,7 +15,7 @@ const names = Object.keys(messageDescriptors);
 test("every message has a codec", () => {
   expect(names.length).toBeGreaterThan(125);
   for (const name of names) {
-    expect(codecOf(name).decode(new Uint8Array(0)), name).toEqual(codecOf(name).create());
+    expect(codecOf(name).decode(new Uint8Array(0))).toEqual(codecOf(name).create());
   }
 });
 
@@ -49,11 +49,7 @@ describe.each(names)("%s", (name) => {
             }
           }
           for (const input of [bytes, bytes.subarray(0, cut % (bytes.length + 1))]) {
-            try {
-              codec.decode(input);
-            } catch (error) {
-              expect(error).toBeInstanceOf(DecodeError);
-            }
+            expect(decodeOrError(codec, input)).toBeDefined();
           }
         },
       ),

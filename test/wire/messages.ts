@@ -5,6 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import protobuf from "protobufjs";
 
+import { DecodeError } from "../../src/base/index.ts";
 import * as wire from "../../src/wire/index.ts";
 import { enumDescriptors, messageDescriptors } from "../../src/wire/index.ts";
 import type { FieldDescriptor } from "../../src/wire/index.ts";
@@ -24,7 +25,9 @@ function load(): protobuf.Root {
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => join(folder, target);
   root.loadSync(
-    ["rpc", "kv", "auth", "v3lock", "v3election", "health", "storage"].map((name) => `${name}.proto`),
+    ["rpc", "kv", "auth", "v3lock", "v3election", "health", "storage"].map(
+      (name) => `${name}.proto`,
+    ),
     { keepCase: true },
   );
   root.resolveAll();
@@ -126,7 +129,7 @@ function valueToReference(field: FieldDescriptor, value: unknown): unknown {
   if (messageDescriptors[field.type] !== undefined) {
     return toReference(field.type, value as PlainMessage);
   }
-  return /64$/.test(field.type) ? longOf(value) : value;
+  return field.type.endsWith("64") ? longOf(value) : value;
 }
 
 /** Our message in protobufjs's shape. */
@@ -164,4 +167,16 @@ export function decodeByReference(fullName: string, bytes: Uint8Array): unknown 
     arrays: true,
     defaults: true,
   });
+}
+
+/** The message, or the DecodeError; any other failure is thrown. */
+export function decodeOrError(codec: Codec, bytes: Uint8Array): PlainMessage | DecodeError {
+  try {
+    return codec.decode(bytes);
+  } catch (error) {
+    if (error instanceof DecodeError) {
+      return error;
+    }
+    throw error;
+  }
 }

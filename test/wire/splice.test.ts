@@ -20,14 +20,13 @@ import {
   RangeResponse,
   rangeResponseParts,
   responseOpParts,
-  ResponseOp,
   revisionHeaderField,
   TxnResponse,
   txnResponseParts,
   WatchResponse,
   watchResponseHead,
 } from "../../src/wire/index.ts";
-import type { CommandBodyKind } from "../../src/wire/index.ts";
+import type { CommandBodyKind, ResponseOp } from "../../src/wire/index.ts";
 import { codecOf, messageArbitrary } from "./messages.ts";
 
 const id = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
