@@ -46,11 +46,18 @@ export function randomLeaseId(api: ApiContext): LeaseId {
   }
 }
 
+/** The shortest lease, as in etcd: one and a half election timeouts, in whole seconds. */
+function leaseTtlSecondsMin(electionTimeoutMs: number): number {
+  return Math.ceil((1.5 * electionTimeoutMs) / 1000);
+}
+
 async function grant(api: ApiContext, quota: QuotaGate, bytes: Uint8Array): Promise<ReplyBytes> {
   const request = LeaseGrantRequest.decode(bytes);
   quota.check(leaseCostBytes);
-  const body =
-    request.id === 0n ? LeaseGrantRequest.encode({ ...request, id: randomLeaseId(api) }) : bytes;
+  // Raised here and not where it is applied: members may differ in this setting while it is changed.
+  const ttl = Math.max(request.ttl, leaseTtlSecondsMin(api.options.electionTimeoutMs));
+  const id = request.id === 0n ? randomLeaseId(api) : request.id;
+  const body = LeaseGrantRequest.encode({ ttl, id });
   const result = expectKind(await api.handle.propose("leaseGrant", body), "leaseGrant");
   return LeaseGrantResponse.encode({
     header: api.headerMessage(result.revision),
