@@ -54,7 +54,7 @@ function leaseTtlSecondsMin(electionTimeoutMs: number): number {
 async function grant(api: ApiContext, quota: QuotaGate, bytes: Uint8Array): Promise<ReplyBytes> {
   const request = LeaseGrantRequest.decode(bytes);
   quota.check(leaseCostBytes);
-  // Raised here and not where it is applied: members may differ in this setting while it is changed.
+  // Raised here, not where it is applied: members may differ in this setting while it is changed.
   const ttl = Math.max(request.ttl, leaseTtlSecondsMin(api.options.electionTimeoutMs));
   const id = request.id === 0n ? randomLeaseId(api) : request.id;
   const body = LeaseGrantRequest.encode({ ttl, id });
