@@ -15,10 +15,14 @@ const names = ["node1", "node2", "node3"];
 const colours = ["cyan", "yellow", "magenta"];
 const readyLine = "ready to serve client requests";
 
+// On Ctrl-C the terminal signals everything in the foreground, and npm passes its own signal on.
+const sameSignalMs = 500;
+
 /** Members that run, by name. */
 const running = new Map();
 let ready = 0;
 let stopping = false;
+let signalledMs = Number.NEGATIVE_INFINITY;
 
 function configOf(name) {
   return parse(readFileSync(join(here, `${name}.yml`), "utf8"));
@@ -88,5 +92,10 @@ Stop with Ctrl-C.
 
 names.forEach(start);
 for (const signal of ["SIGINT", "SIGTERM"]) {
-  process.on(signal, () => stop(stopping ? "SIGKILL" : "SIGTERM"));
+  process.on(signal, () => {
+    if (performance.now() - signalledMs >= sameSignalMs) {
+      signalledMs = performance.now();
+      stop(stopping ? "SIGKILL" : "SIGTERM");
+    }
+  });
 }

@@ -4,7 +4,7 @@
 
 import type { Logger } from "../base/index.ts";
 import type { ServerConfig } from "./config.ts";
-import { describeStartFailure } from "./start-failure.ts";
+import { causesOf, describeStartFailure } from "./start-failure.ts";
 
 /** A server that accepts clients. */
 export interface RunningServer {
@@ -17,6 +17,11 @@ export interface RunningServer {
 /** Starts a server; rejects with the reason when it cannot. */
 export type Serve = (config: ServerConfig, logger: Logger) => Promise<RunningServer>;
 
+/**
+ * A second signal this soon is the same one twice, milliseconds: on Ctrl-C the terminal signals
+ * everything in the foreground, and npm passes its own signal on.
+ */
+const sameSignalMs = 500;
 /** How long a stop may take before the process exits all the same, milliseconds. */
 const stopTimeoutMs = 15_000;
 
@@ -33,18 +38,23 @@ export function runServer(serve: Serve, config: ServerConfig, logger: Logger): v
     (error: unknown) => {
       const stack = error instanceof Error ? error.stack : undefined;
       logger.debug({ stack }, "where the failure came from");
-      logger.error({}, `failed to start: ${describeStartFailure(error)}`);
+      const causes = causesOf(error);
+      const fields = causes.length === 0 ? {} : { causes };
+      logger.error(fields, `failed to start: ${describeStartFailure(error)}`);
       return exit(1);
     },
   );
 
-  let stopping = false;
+  let stoppingSinceMs = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) {
+    if (stoppingSinceMs > 0) {
+      if (performance.now() - stoppingSinceMs < sameSignalMs) {
+        return;
+      }
       logger.warn({ signal }, "second signal; exiting at once");
       exit(130);
     }
-    stopping = true;
+    stoppingSinceMs = performance.now();
     logger.info({ signal }, "received signal; shutting down");
     setTimeout(() => {
       logger.error({ timeoutMs: stopTimeoutMs }, "stopping took too long; exiting");
@@ -68,7 +78,7 @@ export function runServer(serve: Serve, config: ServerConfig, logger: Logger): v
   void started
     .then((server) => server.failed)
     .then((error) => {
-      if (!stopping) {
+      if (stoppingSinceMs === 0) {
         logger.error({ stack: error.stack }, `the node has stopped: ${error.message}`);
         exit(1);
       }

@@ -1,5 +1,7 @@
 // The server's main module, without the size of the thread pool: quorate.cts sets that first.
 
+import { mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { buildConfig } from "./build-config.ts";
 import type { ServerConfig } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
@@ -45,7 +47,17 @@ function main(): void {
   for (const notice of notices) {
     logger[notice.level](notice.fields, notice.message);
   }
+  makeParent(config.dataDir);
   runServer(serve, config, logger);
+}
+
+/** The folders above the data directory; the directory itself is made, and owned, by storage. */
+function makeParent(dataDir: string): void {
+  try {
+    mkdirSync(dirname(resolve(dataDir)), { recursive: true });
+  } catch (error) {
+    throw new ConfigError(`cannot make the data directory: ${(error as Error).message}`);
+  }
 }
 
 try {

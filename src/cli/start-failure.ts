@@ -12,7 +12,7 @@ const listenReasons: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
 };
 
-/** The one line for the user; the cause of an error is part of it unless it says the same. */
+/** The one line for the user. What caused it is for the log: see `causesOf`. */
 export function describeStartFailure(error: unknown): string {
   if (!(error instanceof Error)) {
     return String(error);
@@ -23,7 +23,16 @@ export function describeStartFailure(error: unknown): string {
     const host = address.includes(":") ? `[${address}]` : address;
     return `cannot listen on ${port === undefined ? address : `${host}:${port}`}: ${reason}`;
   }
-  const cause = error.cause instanceof Error ? describeStartFailure(error.cause) : "";
-  const text = error.message.split("\n")[0] ?? error.name;
-  return cause === "" || text.includes(cause) ? text : `${text}: ${cause}`;
+  return error.message.split("\n")[0] ?? error.name;
+}
+
+/** The messages of what caused `error`, outermost first. */
+export function causesOf(error: unknown): string[] {
+  const causes: string[] = [];
+  let cause = error instanceof Error ? error.cause : undefined;
+  while (cause instanceof Error) {
+    causes.push(cause.message);
+    cause = cause.cause;
+  }
+  return causes;
 }
