@@ -7,7 +7,7 @@ import { RandomCluster } from "./random-cluster.ts";
 const only = process.env["RAFT_SEED"];
 const seeds =
   only === undefined
-    ? Array.from({ length: Number(process.env["RAFT_SEEDS"] ?? 150) }, (_, i) => i + 1)
+    ? Array.from({ length: Number(process.env["RAFT_SEEDS"] ?? 100) }, (_, i) => i + 1)
     : [Number(only)];
 
 describe("random clusters", () => {

@@ -14,6 +14,7 @@ interface Seen {
   term: number;
   role: string;
   state: StateImage;
+  writes: number;
 }
 
 export class Ledger {
@@ -71,7 +72,9 @@ export class Ledger {
       elections = 1;
       this.#elected(member, status.term, status.lastIndex);
     }
-    this.#checkDisk(member);
+    if (before?.writes !== member.disk.writes) {
+      this.#checkDisk(member);
+    }
     const known = this.length;
     const confs = this.#confs.length;
     if (before?.state !== member.state) {
@@ -83,6 +86,7 @@ export class Ledger {
       term: status.term,
       role: status.role,
       state: member.state,
+      writes: member.disk.writes,
     });
     const confChanges = this.#confs.length - confs;
     return { elections, applied: this.length - known, confChanges };

@@ -39,6 +39,8 @@ export class Disk {
   entries: Entry[];
   /** The state as of its last checkpoint. */
   state: StateImage;
+  /** How many writes it has taken. */
+  writes = 0;
 
   constructor(initial: RaftInitialState) {
     this.hardState = initial.hardState;
@@ -57,6 +59,7 @@ export class Disk {
   }
 
   write(persist: Persist, image: StateImage | undefined): void {
+    this.writes++;
     if (persist.hardState !== undefined) {
       this.hardState = persist.hardState;
     }
