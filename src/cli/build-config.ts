@@ -14,7 +14,7 @@ import { type Flag, lookUpFlag } from "./flags/index.ts";
 import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
 import type { Notice, Settings } from "./settings.ts";
 import { checkAdvertisedUrls, checkListenUrls, parseUrls, type ServerUrl } from "./urls.ts";
-import { parseBool, parseDurationMs, parseList, parseSizeBytes, parseWhole } from "./values.ts";
+import { parseDurationMs, parseList, parseSizeBytes, parseWhole } from "./values.ts";
 
 /** Typed access to settings, with the defaults of the flag table. */
 class Reader {
@@ -30,10 +30,6 @@ class Reader {
 
   text(name: string): string {
     return this.#settings.values.get(name)?.text ?? flagOf(name).default;
-  }
-
-  bool(name: string): boolean {
-    return parseBool(this.text(name));
   }
 
   whole(name: string): number {
@@ -88,7 +84,6 @@ export function buildConfig(
     ...cluster,
     heartbeatIntervalMs,
     electionTimeoutMs,
-    initialElectionTickAdvance: read.bool("initial-election-tick-advance"),
     snapshotCountEntries: read.positive("snapshot-count"),
     snapshotCatchUpEntries: read.positive("snapshot-catchup-entries"),
     ...readLimits(read),
@@ -97,7 +92,6 @@ export function buildConfig(
     keepAliveTimeoutMs: orNever(read.durationMs("grpc-keepalive-timeout")),
     watchProgressNotifyIntervalMs: readProgressInterval(read),
     autoCompaction: readAutoCompaction(read),
-    metrics: read.text("metrics") === "extensive" ? "extensive" : "basic",
     grpcServer: read.text("grpc-server") === "grpc-js" ? "grpc-js" : "direct",
     emulatedVersion: readVersion(read),
     log: readLog(read, isTerminal),

@@ -43,7 +43,6 @@ export interface ServerConfig {
   /** 5 * heartbeatIntervalMs <= electionTimeoutMs <= 50,000. */
   readonly heartbeatIntervalMs: number;
   readonly electionTimeoutMs: number;
-  readonly initialElectionTickAdvance: boolean;
   readonly snapshotCountEntries: number;
   readonly snapshotCatchUpEntries: number;
 
@@ -61,7 +60,6 @@ export interface ServerConfig {
   readonly watchProgressNotifyIntervalMs: number;
   readonly autoCompaction: AutoCompaction | undefined;
 
-  readonly metrics: "basic" | "extensive";
   readonly grpcServer: "direct" | "grpc-js";
   /** The etcd version that clients are told, bare x.y.z. */
   readonly emulatedVersion: string;

@@ -1,6 +1,6 @@
 // The server's main module, without the size of the thread pool: quorate.cts sets that first.
 
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { buildConfig } from "./build-config.ts";
 import type { ServerConfig } from "./config.ts";
@@ -47,8 +47,20 @@ function main(): void {
   for (const notice of notices) {
     logger[notice.level](notice.fields, notice.message);
   }
+  refuseToJoin(config);
   makeParent(config.dataDir);
   runServer(serve, config, logger);
+}
+
+/** A member without data that joins a running cluster must not found a second one instead. */
+function refuseToJoin(config: ServerConfig): void {
+  const hasData = existsSync(config.dataDir) && readdirSync(config.dataDir).length > 0;
+  if (config.initialClusterState === "existing" && !hasData) {
+    throw new ConfigError(
+      `--initial-cluster-state=existing: ${config.dataDir} holds no member, ` +
+        "and joining a running cluster is not possible yet",
+    );
+  }
 }
 
 /** The folders above the data directory; the directory itself is made, and owned, by storage. */

@@ -13,7 +13,7 @@ import { ConfigError, quoted } from "./config-error.ts";
 import { readConfigFile } from "./config-file.ts";
 import { type Flag, flagTable, legacyNames, lookUpFlag } from "./flags/index.ts";
 import { suggest } from "./suggest.ts";
-import { checkValue, withOrigin } from "./values.ts";
+import { checkValue, parseBool, withOrigin } from "./values.ts";
 
 /** Something to log once there is a logger. */
 export interface Notice {
@@ -173,7 +173,7 @@ function checkSetting(name: string, setting: Setting, notices: Notice[]): void {
   withOrigin(setting.text, setting.origin, setting.origin.startsWith("--") ? 2 : 1, () => {
     checkValue(flag, setting.text);
   });
-  if (flag.status === "works" || setting.text === flag.default) {
+  if (flag.status === "works" || asksForDefault(flag, setting.text)) {
     return;
   }
   if (flag.status === "refused") {
@@ -184,4 +184,8 @@ function checkSetting(name: string, setting: Setting, notices: Notice[]): void {
     fields: { flag: flag.name, value: setting.text, reason: flag.doc },
     message: flag.status === "ignored" ? "flag accepted and ignored" : "flag not supported yet",
   });
+}
+
+function asksForDefault(flag: Flag, text: string): boolean {
+  return flag.kind === "bool" ? parseBool(text) === parseBool(flag.default) : text === flag.default;
 }

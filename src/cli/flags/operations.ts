@@ -44,13 +44,13 @@ export const operationsFlags: readonly Flag[] = [
     "planned",
     "Log rotation: not yet.",
   ),
-  row("metrics", "choice", "basic", "works", "Whether /metrics shows histograms of each call.", [
+  row("metrics", "choice", "basic", "ignored", "No meaning here: /metrics always shows all.", [
     "basic",
     "extensive",
   ]),
   row("listen-metrics-urls", "urls", "", "planned", "Further addresses for /metrics: not yet."),
   row("enable-pprof", "bool", "false", "planned", "Profiles over HTTP: not yet."),
-  row("enable-grpc-gateway", "bool", "true", "planned", "The JSON gateway: not yet."),
+  row("enable-grpc-gateway", "bool", "true", "planned", "The JSON gateway is always on."),
   row(
     "watch-progress-notify-interval",
     "duration",
