@@ -187,7 +187,8 @@ export class History {
   blockFrom(revision: number, sub: number): HistoryBlock | undefined {
     const newest = this.#inMemory(revision, sub);
     if (newest !== undefined) {
-      return newest;
+      const isPast = !isAtOrAfter(newest.lastRevision, newest.lastSub, revision, sub);
+      return isPast ? this.#inMemoryAfter(newest) : newest;
     }
     const floor = this.floorEntry(revision, sub);
     if (floor !== undefined) {
@@ -496,6 +497,15 @@ export class History {
       }
     }
     return undefined;
+  }
+
+  /** The block after one that is pending; after the tail there is nothing. */
+  #inMemoryAfter(block: HistoryBlock): HistoryBlock | undefined {
+    const next = this.pending.indexOf(block) + 1;
+    const isTail = next === 0;
+    return isTail || (next === this.pending.length && this.tail.count === 0)
+      ? undefined
+      : (this.pending[next] ?? this.tail);
   }
 
   #pendingAt(revision: number, sub: number): HistoryBlock | undefined {
