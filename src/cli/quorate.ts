@@ -7,9 +7,8 @@ import type { ServerConfig } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { lookUpFlag } from "./flags/index.ts";
 import { helpText } from "./help.ts";
-import { runServer } from "./lifecycle.ts";
+import { runServer, type Serve } from "./lifecycle.ts";
 import { createLogger } from "./logger.ts";
-import { serve } from "./serve.ts";
 import { collectSettings, type Notice, parseArguments } from "./settings.ts";
 import { versionText } from "./version.ts";
 
@@ -49,8 +48,14 @@ function main(): void {
   }
   refuseToJoin(config);
   makeParent(config.dataDir);
-  runServer(serve, config, logger);
+  runServer(startServing, config, logger);
 }
+
+/** Loads the server only now, so that --version and a mistyped flag are answered at once. */
+const startServing: Serve = async (config, logger) => {
+  const { serve } = await import("./serve.ts");
+  return serve(config, logger);
+};
 
 /** A member without data that joins a running cluster must not found a second one instead. */
 function refuseToJoin(config: ServerConfig): void {
