@@ -110,7 +110,10 @@ export const errorTable = {
   corrupt: row(s.dataLoss, "corrupt cluster"),
   learnerRpcNotSupported: row(s.failedPrecondition, "rpc not supported for learner"),
   badLeaderTransferee: row(s.failedPrecondition, "bad leader transferee"),
-  leaderTransferTimeout: { status: s.unknown, text: "etcdserver: request timed out, leader transfer took too long" },
+  leaderTransferTimeout: {
+    status: s.unknown,
+    text: "etcdserver: request timed out, leader transfer took too long",
+  },
   watchCanceled: row(s.cancelled, "watch canceled"),
   requestCanceled: row(s.cancelled, "request canceled"),
   wrongDowngradeVersionFormat: row(s.invalidArgument, "wrong downgrade target version format"),

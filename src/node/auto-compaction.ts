@@ -77,7 +77,8 @@ export class AutoCompaction {
     const request = CompactionRequest.encode({ revision, physical: false });
     this.#handle.propose("compaction", request).then(
       () => this.#logger.info({ revision }, "compacted automatically"),
-      (error: unknown) => this.#logger.warn({ err: error, revision }, "automatic compaction failed"),
+      (error: unknown) =>
+        this.#logger.warn({ err: error, revision }, "automatic compaction failed"),
     );
   }
 }

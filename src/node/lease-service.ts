@@ -197,7 +197,10 @@ export class LeaseService {
         throw new QuorateError("leaderChanged");
       }
       return {
-        ttlSeconds: Math.max(0, Math.floor(lessor.remainingMs(id, this.#clock.monotonicMs()) / 1000)),
+        ttlSeconds: Math.max(
+          0,
+          Math.floor(lessor.remainingMs(id, this.#clock.monotonicMs()) / 1000),
+        ),
         grantedTtlSeconds: lease.grantedTtlSeconds,
         keys: wantKeys ? reader.store.leaseKeys(id) : [],
       };

@@ -3,6 +3,8 @@
 
 import { exponentialBuckets, idToHex } from "../base/index.ts";
 import type { Counter, Histogram, MetricsRegistry } from "../base/index.ts";
+import type { CommandResult } from "../apply/command.ts";
+import type { WatchHubStats } from "../mvcc/index.ts";
 import type { NodeStatus } from "./handle.ts";
 
 /** etcd's disk buckets: 1 ms doubling to 8 s. */
@@ -12,6 +14,7 @@ export interface NodeMetricsSource {
   status(): NodeStatus;
   pendingProposals(): number;
   keyCount(): number;
+  watch(): WatchHubStats;
 }
 
 export class NodeMetrics {
@@ -77,7 +80,53 @@ export class NodeMetrics {
       "The total number of expired leases.",
     );
     registerGauges(registry, source);
+    registerWatch(registry, source);
   }
+
+  /** Counts a command that was applied here. */
+  applied(result: CommandResult): void {
+    switch (result.kind) {
+      case "put":
+        this.puts.inc();
+        break;
+      case "deleteRange":
+        this.deletes.inc();
+        break;
+      case "txn":
+        this.txns.inc();
+        break;
+      case "leaseGrant":
+        this.leasesGranted.inc();
+        break;
+      case "leaseRevoke":
+        this.leasesRevoked.inc();
+        break;
+      default:
+    }
+  }
+}
+
+function registerWatch(registry: MetricsRegistry, source: NodeMetricsSource): void {
+  const streams = registry.gauge(
+    "etcd_debugging_mvcc_watch_stream_total",
+    "Total number of watch streams.",
+  );
+  const watchers = registry.gauge("etcd_debugging_mvcc_watcher_total", "Total number of watchers.");
+  const slow = registry.gauge(
+    "etcd_debugging_mvcc_slow_watcher_total",
+    "Total number of watchers that miss events.",
+  );
+  const events = registry.counter(
+    "etcd_debugging_mvcc_events_total",
+    "Total number of events sent by this member.",
+  );
+  registry.onCollect(() => {
+    const stats = source.watch();
+    streams.set(stats.streams);
+    watchers.set(stats.watchers);
+    slow.set(stats.slowWatchers);
+    events.set(stats.eventsDelivered);
+  });
 }
 
 function registerGauges(registry: MetricsRegistry, source: NodeMetricsSource): void {
@@ -88,7 +137,11 @@ function registerGauges(registry: MetricsRegistry, source: NodeMetricsSource): v
   const all = [
     gauge("etcd_server_has_leader", "Whether or not a leader exists.", (s) => +(s.leader !== 0n)),
     gauge("etcd_server_is_leader", "Whether or not this member is a leader.", (s) => +s.isLeader),
-    gauge("etcd_server_is_learner", "Whether or not this member is a learner.", (s) => +s.isLearner),
+    gauge(
+      "etcd_server_is_learner",
+      "Whether or not this member is a learner.",
+      (s) => +s.isLearner,
+    ),
     gauge(
       "etcd_server_proposals_committed_total",
       "The total number of consensus proposals committed.",

@@ -1,6 +1,12 @@
 // Opening the store from its engine: the awaiting side of mvcc's Recovery.
 
-import { MissingRecords, groupRange, Recovery, storeConfigDefault, storeMetaKey } from "../mvcc/index.ts";
+import {
+  MissingRecords,
+  groupRange,
+  Recovery,
+  storeConfigDefault,
+  storeMetaKey,
+} from "../mvcc/index.ts";
 import type { StoreConfig } from "../mvcc/index.ts";
 import type { Store } from "../mvcc/contract.ts";
 import type { EngineReader } from "../storage/engine.ts";

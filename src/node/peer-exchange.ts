@@ -58,11 +58,7 @@ export class PeerExchange implements PeerHandlers {
     return this.#node.answer(kind, body);
   }
 
-  onSnapshot(
-    from: MemberId,
-    header: Uint8Array,
-    chunks: AsyncIterable<Uint8Array>,
-  ): Promise<void> {
+  onSnapshot(from: MemberId, header: Uint8Array, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     this.#logger.info({ from: idToHex(from) }, "receiving snapshot");
     return this.#snapshots.receive(from, header, chunks);
   }

@@ -44,7 +44,9 @@ export class WriteLoad {
     const untilMs = performance.now() + withinMs;
     while (this.#acknowledgedCount < target) {
       if (performance.now() > untilMs) {
-        throw new Error(`no progress: ${target - this.#acknowledgedCount} of ${count} writes short`);
+        throw new Error(
+          `no progress: ${target - this.#acknowledgedCount} of ${count} writes short`,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -61,7 +63,10 @@ export class WriteLoad {
   /** What is wrong in what the store holds: acknowledged writes missing, values never written. */
   async problems(client: KvClient): Promise<string[]> {
     const problems: string[] = [];
-    const reply = await client.range({ key: Buffer.from("writer-"), rangeEnd: Buffer.from("writer.") });
+    const reply = await client.range({
+      key: Buffer.from("writer-"),
+      rangeEnd: Buffer.from("writer."),
+    });
     const found = new Map(
       reply.kvs.map((kv) => [Buffer.from(kv.key).toString(), Number(Buffer.from(kv.value))]),
     );

@@ -64,7 +64,11 @@ export class MemberProcess {
     );
     this.#child = child;
     const ready = this.#watch(child);
-    await withTimeout(ready, options.waitMs ?? 20_000, () => `${name} did not start:\n${this.#log}`);
+    await withTimeout(
+      ready,
+      options.waitMs ?? 20_000,
+      () => `${name} did not start:\n${this.#log}`,
+    );
   }
 
   signal(signal: NodeJS.Signals): void {
