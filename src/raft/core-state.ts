@@ -88,9 +88,6 @@ export class CoreState {
     }
     this.leader = leader;
     this.forwards.reads.dropSent(this.readsDropped);
-    if (leader === noMember) {
-      this.counters.proposalsDropped += this.forwards.dropProposals();
-    }
   }
 
   /** A leader was heard within the least election timeout: votes are not for the asking. */

@@ -1,5 +1,7 @@
-// What a member that does not lead has for the leader: proposals and reads, bundled until the next
-// `Ready`. All of it may be lost on the way, and no trace of that comes back.
+// What a member has for the leader: proposals and reads, bundled until the next `Ready`. All of it
+// may be lost on the way, and no trace of that comes back. Proposals of other members are held here
+// as well while leadership changes hands, so that a handover loses none; after an election timeout
+// without a leader they are dropped.
 
 import type { MemberId, Rng, Term } from "../base/index.ts";
 import type { RaftLimits } from "./config.ts";
@@ -19,6 +21,7 @@ export class Forwards {
   readonly reads: ReadForwarder;
   #proposals: Uint8Array[] = [];
   #proposalBytes = 0;
+  #proposalTicks = 0;
 
   constructor(rng: Rng) {
     this.reads = new ReadForwarder(rng);
@@ -39,12 +42,23 @@ export class Forwards {
     return true;
   }
 
-  /** No leader to send to: returns how many proposals are lost by that. */
-  dropProposals(): number {
-    const count = this.#proposals.length;
+  /** Takes back what was not sent: this member leads now. */
+  takeProposals(): readonly Uint8Array[] {
+    const proposals = this.#proposals;
     this.#proposals = [];
     this.#proposalBytes = 0;
-    return count;
+    this.#proposalTicks = 0;
+    return proposals;
+  }
+
+  /** Gives up what found no leader for `patienceTicks`; returns how many proposals are lost by that. */
+  tick(patienceTicks: number, readsDropped: number[]): number {
+    this.reads.tick(patienceTicks, readsDropped);
+    if (this.#proposals.length === 0) {
+      return 0;
+    }
+    this.#proposalTicks++;
+    return this.#proposalTicks < patienceTicks ? 0 : this.takeProposals().length;
   }
 
   flush(target: ForwardTarget): void {
@@ -62,7 +76,7 @@ export class Forwards {
     const { self: from, leader: to, term, limits, sendNow } = target;
     let proposals: Uint8Array[] = [];
     let bytes = 0;
-    for (const data of this.#proposals) {
+    for (const data of this.takeProposals()) {
       if (proposals.length > 0 && bytes + data.length > limits.messageSizeBytesMax) {
         sendNow.push({ kind: "proposeForward", from, to, term, proposals });
         proposals = [];
@@ -72,7 +86,5 @@ export class Forwards {
       bytes += data.length;
     }
     sendNow.push({ kind: "proposeForward", from, to, term, proposals });
-    this.#proposals = [];
-    this.#proposalBytes = 0;
   }
 }

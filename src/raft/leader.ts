@@ -4,13 +4,7 @@ import { assert, emptyBytes, noMember } from "../base/index.ts";
 import type { Entry, LogIndex, MemberId } from "../base/index.ts";
 import { changeConf, isVoter } from "./confchange.ts";
 import type { CoreState, Transitions } from "./core-state.ts";
-import type {
-  AppendResponse,
-  HeartbeatResponse,
-  Message,
-  ProposeForward,
-  ReadIndexRequest,
-} from "./message.ts";
+import type { AppendResponse, HeartbeatResponse, Message, ReadIndexRequest } from "./message.ts";
 import type { Progress } from "./progress.ts";
 import { ReadRounds } from "./read-index.ts";
 import type { ConfChange, ProposeOutcome } from "./ready.ts";
@@ -89,7 +83,7 @@ export class LeaderRole {
         this.#onHeartbeatResponse(message);
         return;
       case "proposeForward":
-        this.#onProposeForward(message);
+        this.takeOver(message.proposals);
         return;
       case "readIndexRequest":
         this.#onReadIndexRequest(message);
@@ -310,10 +304,16 @@ export class LeaderRole {
     }
   }
 
-  #onProposeForward(message: ProposeForward): void {
-    for (const data of message.proposals) {
-      if (this.propose(data).kind === "refused") {
-        this.#core.counters.proposalsDropped++;
+  /** Proposes what others wanted to, as far as the bounds allow. */
+  takeOver(proposals: readonly Uint8Array[]): void {
+    const { forwards, limits, counters } = this.#core;
+    for (const data of proposals) {
+      const isTaken =
+        this.#transferee === noMember
+          ? this.propose(data).kind === "appended"
+          : forwards.addProposal(data, limits.uncommittedBytesMax);
+      if (!isTaken) {
+        counters.proposalsDropped++;
       }
     }
   }
@@ -411,6 +411,7 @@ export class LeaderRole {
     this.#transferee = noMember;
     this.#transferElapsed = 0;
     this.#timeoutNowSent = false;
+    this.takeOver(this.#core.forwards.takeProposals());
   }
 
   /** Leaves office after the change that removed this member: the best of the rest may start. */

@@ -4,7 +4,7 @@
 import { assert, must, noMember, unreachable } from "../base/index.ts";
 import type { ConfState, Entry, LogIndex, MemberId, Term } from "../base/index.ts";
 import { CandidateRole } from "./candidate.ts";
-import { changeConf, isLearner, membersOf } from "./confchange.ts";
+import { changeConf, membersOf } from "./confchange.ts";
 import type { RaftConfig } from "./config.ts";
 import { CoreState } from "./core-state.ts";
 import type { Transitions } from "./core-state.ts";
@@ -19,6 +19,7 @@ import type {
   RaftStatus,
   Ready,
 } from "./ready.ts";
+import { statusOf } from "./status.ts";
 import { isValidMessage } from "./validate.ts";
 
 type RoleState = FollowerRole | CandidateRole | LeaderRole;
@@ -44,8 +45,10 @@ export class RaftNode implements RaftCore {
 
   tick(): void {
     const core = this.#core;
-    core.forwards.reads.tick(core.limits.electionTicks, core.readsDropped);
+    // The role first: a leader whose handover ends now takes back what it held meanwhile.
     this.#role.tick();
+    const { electionTicks } = core.limits;
+    core.counters.proposalsDropped += core.forwards.tick(electionTicks, core.readsDropped);
   }
 
   /**
@@ -247,26 +250,8 @@ export class RaftNode implements RaftCore {
   }
 
   status(): RaftStatus {
-    const core = this.#core;
-    const { log } = core;
     const leader = this.#role.kind === "leader" ? this.#role : undefined;
-    return {
-      self: core.self,
-      role: this.#role.kind,
-      term: core.term,
-      leader: core.leader,
-      commit: log.commit,
-      applied: log.applied,
-      firstIndex: log.firstIndex,
-      lastIndex: log.lastIndex,
-      logSizeBytes: log.sizeBytes,
-      conf: core.conf,
-      isLearner: isLearner(core.conf, core.self),
-      transferee: leader?.transferee ?? noMember,
-      get progress() {
-        return progressView(leader);
-      },
-    };
+    return statusOf(this.#core, this.#role.kind, leader);
   }
 
   counters(): RaftCounters {
@@ -346,7 +331,12 @@ export class RaftNode implements RaftCore {
     if (leads && (message.kind !== "readIndexRequest" || message.term === core.term)) {
       this.#role.step(message);
     } else if (message.kind === "proposeForward") {
-      core.counters.proposalsDropped += message.proposals.length;
+      // Whoever leads by now gets them from here.
+      for (const data of message.proposals) {
+        if (!core.forwards.addProposal(data, core.limits.uncommittedBytesMax)) {
+          core.counters.proposalsDropped++;
+        }
+      }
     } else {
       core.counters.messagesIgnored++;
     }
@@ -422,6 +412,7 @@ export class RaftNode implements RaftCore {
     const core = this.#core;
     assert(core.persistence.ownVoteIsDurable(core), "a leader's own vote must be durable");
     const waiting = core.forwards.reads.takeWaiting();
+    const proposals = core.forwards.takeProposals();
     core.setLeader(core.self);
     core.electionElapsed = 0;
     const role = new LeaderRole(core, this.#transitions);
@@ -429,6 +420,7 @@ export class RaftNode implements RaftCore {
     for (const context of waiting) {
       role.readIndex(context);
     }
+    role.takeOver(proposals);
   }
 
   #installHeldSnapshot(): void {
@@ -479,14 +471,4 @@ function isFromLeader(message: Message): boolean {
     default:
       return unreachable(message);
   }
-}
-
-function progressView(leader: LeaderRole | undefined): RaftStatus["progress"] {
-  const { tracker } = leader ?? {};
-  return new Map(
-    tracker?.others.map((progress) => {
-      const { id, match, next, state, isLearner } = progress;
-      return [id, { match, next, state, recentlyActive: tracker.isActive(progress), isLearner }];
-    }),
-  );
 }

@@ -105,7 +105,7 @@ export interface RaftCounters {
   readonly messagesInvalid: number;
   /** Messages without meaning here and now: stale terms, votes asked while a leader is heard. */
   readonly messagesIgnored: number;
-  /** Forwarded proposals that found no leader to take them. */
+  /** Forwarded proposals that found no leader to take them, or found too many before them. */
   readonly proposalsDropped: number;
   /** Other members' reads turned away because too many waited. */
   readonly readsRefused: number;

@@ -37,8 +37,8 @@ export class Replication {
 
   /** Sends one member its entries, or an empty append when only the commit index is news. */
   sendTo(progress: Progress): void {
-    const { log } = this.#core;
-    const commitDue = log.commit > progress.commitSent;
+    // With a full window the commit index can wait for the next entries.
+    const commitDue = this.#core.log.commit > progress.commitSent && !progress.paused;
     let more = this.#sendOne(progress, commitDue || progress.emptyDue);
     while (more) {
       more = this.#sendOne(progress, false);
