@@ -51,7 +51,7 @@ export class Forwards {
     return proposals;
   }
 
-  /** Gives up what found no leader for `patienceTicks`; returns how many proposals are lost by that. */
+  /** Gives up what found no leader for `patienceTicks`; returns how many proposals that loses. */
   tick(patienceTicks: number, readsDropped: number[]): number {
     this.reads.tick(patienceTicks, readsDropped);
     if (this.#proposals.length === 0) {

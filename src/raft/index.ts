@@ -1,5 +1,6 @@
-// raft: the consensus core. It keeps one log of entries the same on every member of a cluster, as
-// long as a majority of them lives, and says which entries are committed.
+// raft: the consensus core.
+// It keeps one log of entries the same on every member of a cluster, as long as a majority of them
+// lives, and says which entries are committed.
 //
 // WHAT IT IS
 //
@@ -11,17 +12,16 @@
 // The papers: "In Search of an Understandable Consensus Algorithm" (Ongaro, Ousterhout 2014) for
 // the base, by its sections; Ongaro's dissertation (2014) for the rest:
 //
-//   leader election, log replication, commitment       paper 5.1 - 5.4        node, candidate,
-//                                                                             follower, leader
-//   pre-vote; votes ignored while a leader is heard    dissertation 9.6, 4.2.3   node, candidate
-//   check-quorum: a leader nobody hears steps down     dissertation 6.2       leader, tracker
-//   leadership transfer                                dissertation 3.10      leader
-//   pipelining, flow control                           dissertation 10.2.1    replication, progress,
-//                                                                             inflights
-//   membership: single steps, learners, joint          dissertation 4         confchange, quorum
-//   snapshots (their position; not their data)         paper 7                replication, follower
-//   linearizable reads by ReadIndex                    dissertation 6.4       read-index, leader
-//   disk write beside replication                      dissertation 10.2.1    persistence
+//   leader election, log replication, commitment    paper 5.1 - 5.4          node, candidate,
+//                                                                            follower, leader
+//   pre-vote; votes ignored while a leader is heard dissertation 9.6, 4.2.3  node, candidate
+//   check-quorum: a leader nobody hears steps down  dissertation 6.2         leader, tracker
+//   leadership transfer                             dissertation 3.10        leader
+//   pipelining, flow control                        dissertation 10.2.1      replication, progress
+//   membership: single steps, learners, joint       dissertation 4           confchange, quorum
+//   snapshots (their position; not their data)      paper 7                  replication, follower
+//   linearizable reads by ReadIndex                 dissertation 6.4         read-index, leader
+//   disk write beside replication                   dissertation 10.2.1      persistence
 //
 // Pre-vote and check-quorum are always on: without them a member that was cut off unseats a good
 // leader, and a leader that is half cut off stays in office. There are no reads by lease: they
@@ -65,7 +65,8 @@
 //      passes it: the configuration of the core is that of the applied state.
 //   5. Messages may be lost, doubled, reordered and late; the core minds none of it.
 //   6. A forwarded proposal may get lost without a word, and may have been appended nevertheless:
-//      the caller's commands carry an id, and its waits a limit.
+//      the caller's commands carry an id, and its waits a limit. (Members hold what they are
+//      forwarded while leadership changes hands, so a handover as such loses none.)
 //   7. Bytes handed in belong to the core and must not change. Arrays handed out are the caller's.
 //
 // THE LOG AND THE DISK

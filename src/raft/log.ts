@@ -166,7 +166,7 @@ export class RaftLog {
     return (low === 0 && this.#baseTerm > term ? base - 1 : base + low) as LogIndex;
   }
 
-  /** Entries from `from` on, up to `bytesMax` of data but at least one, and not beyond `through`. */
+  /** Entries from `from` on: up to `bytesMax` of data but at least one, none beyond `through`. */
   slice(from: LogIndex, bytesMax: number, through: LogIndex = this.lastIndex): readonly Entry[] {
     if (from > through) {
       return noEntries;

@@ -261,7 +261,7 @@ export class RaftNode implements RaftCore {
   /** Judges both kinds of vote request, whatever the role. */
   #onVoteRequest(message: VoteRequest): void {
     const core = this.#core;
-    // Whoever hears a leader keeps it (dissertation 4.2.3), unless the leader itself asked for this.
+    // Whoever hears a leader keeps it (dissertation 4.2.3), unless that leader asked for this.
     if (message.term > core.term && core.hearsLeader && !message.transfer) {
       core.counters.messagesIgnored++;
       return;

@@ -6,7 +6,8 @@
 //   snapshot   too far behind for the log: nothing is sent until the snapshot is reported or
 //              acknowledged
 //
-// Rules: match < next; match never falls; in replicate, entries from match + 1 to next - 1 are under way.
+// Rules: match < next; match never falls; in replicate, entries from match + 1 to next - 1 are
+// under way.
 
 import { assert } from "../base/index.ts";
 import type { LogIndex, MemberId } from "../base/index.ts";
@@ -30,7 +31,7 @@ export class Progress {
   silentTicks = 0;
   /** In probe state: an append is out, wait. */
   probeSent = false;
-  /** Send an append although there may be nothing in it: its answer tells where the member stands. */
+  /** Send an append even with nothing in it: its answer tells where the member stands. */
   emptyDue = false;
   /** Whether nothing was acknowledged between the last two heartbeats, and where that was. */
   #isStalled = false;

@@ -15,7 +15,7 @@ export function majoritySize(size: number): number {
 
 /**
  * The highest index that a majority has reached; Infinity for no voters. Reorders `reached`, which
- * is the caller's scratch: groups are small, so insertion sort beats everything and allocates nothing.
+ * is the caller's scratch: groups are small, so insertion sort is fast, and it allocates nothing.
  */
 export function majorityIndex(reached: number[]): number {
   if (reached.length === 0) {

@@ -42,7 +42,7 @@ export interface Ready {
   readonly readsDropped: readonly number[];
 }
 
-/** A membership change (dissertation 4.3): more than one step goes through a joint configuration. */
+/** A membership change (dissertation 4.3): several steps go through a joint configuration. */
 export interface ConfChange {
   readonly steps: readonly ConfChangeStep[];
 }

@@ -53,7 +53,7 @@ function isCounter(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
 
-/** Entries follow `previousIndex` without a gap, and their terms never fall nor pass the sender's. */
+/** Entries follow `previousIndex` without a gap; their terms never fall nor pass the sender's. */
 function isValidAppend(message: AppendRequest): boolean {
   const { previousIndex, previousTerm, entries, commit } = message;
   if (!isCounter(previousIndex) || !isCounter(previousTerm) || !isCounter(commit)) {

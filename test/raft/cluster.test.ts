@@ -1,4 +1,5 @@
-// Random clusters: see random-cluster.ts. A failure names its seed; RAFT_SEED=N runs that one alone.
+// Random clusters: see random-cluster.ts. A failure names its seed; RAFT_SEED=N runs that one
+// alone, RAFT_SEEDS=N the first N.
 
 import { describe, expect, it } from "vitest";
 import type { Happened } from "./random-cluster.ts";
