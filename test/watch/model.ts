@@ -24,7 +24,7 @@ function check(condition: boolean, message: () => string): asserts condition {
 export class History {
   readonly commits: Commit[] = [];
   readonly #values = new Map<string, string>();
-  readonly #before = new Map<StoredEvent, string | undefined>();
+  readonly #before = new Map<string, string | undefined>();
   compacted = 0;
 
   get revision(): number {
@@ -35,7 +35,7 @@ export class History {
     this.commits.push(commit);
     for (const event of commit.events) {
       const key = bytesToText(event.key);
-      this.#before.set(event, this.#values.get(key));
+      this.#before.set(position(event), this.#values.get(key));
       if (event.kind === "put") {
         const value = /v\d+/.exec(new TextDecoder("latin1").decode(event.message))?.[0];
         this.#values.set(key, value ?? "?");
@@ -46,7 +46,7 @@ export class History {
   }
 
   valueBefore(event: StoredEvent): string | undefined {
-    return this.#before.get(event);
+    return this.#before.get(position(event));
   }
 
   expected(options: WatchOptions, from: number, to: number): StoredEvent[] {
@@ -225,6 +225,10 @@ export class ModelClient implements WatchStreamSink {
     check(watch !== undefined, () => `notice for watch ${id}, which is not there`);
     return watch;
   }
+}
+
+function position({ revision, sub }: StoredEvent): string {
+  return `${revision}.${sub}`;
 }
 
 function nameOf(event: StoredEvent): string {
