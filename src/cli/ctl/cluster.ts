@@ -26,7 +26,7 @@ async function endpointsOf(context: Context, argv: Arguments): Promise<readonly 
   return members.flatMap((member) => member.clientUrls);
 }
 
-/** Asks each endpoint in turn; those that fail are told of, and make the command fail at its end. */
+/** Asks each endpoint in turn; one that fails is told of, and fails the command at its end. */
 async function askEach<T>(
   context: Context,
   argv: Arguments,
