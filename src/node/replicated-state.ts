@@ -10,6 +10,7 @@ import { Lessor, leaseRange } from "../lease/index.ts";
 import { decodeMembership, membershipKey } from "../membership/index.ts";
 import type { Membership } from "../membership/index.ts";
 import { WatchHub } from "../mvcc/index.ts";
+import type { StoreConfig } from "../mvcc/index.ts";
 import type { BatchOperation, Engine } from "../storage/engine.ts";
 import type { StateReader } from "./handle.ts";
 import { openStore } from "./open-store.ts";
@@ -39,6 +40,8 @@ export interface StateOptions {
   readonly memoryBudgetBytes: number;
   readonly progressNotifyIntervalMs: number;
   readonly rng: Rng;
+  /** Sizes of the store's records, where they are not to be the usual ones. */
+  readonly store?: Partial<StoreConfig> | undefined;
 }
 
 /** Opens the state that `engine` holds, up to its applied index. */
@@ -61,6 +64,7 @@ export async function openState(engine: Engine, options: StateOptions): Promise<
     alarms.load(alarmRecord);
   }
   const store = await openStore(engine, {
+    ...options.store,
     memoryBudgetBytes: options.memoryBudgetBytes,
   });
   const parts = { store, lessor, membership, alarms };
