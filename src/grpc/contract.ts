@@ -52,7 +52,12 @@ export interface PeerInfo {
  */
 export type ReplyBytes = Uint8Array | readonly Uint8Array[];
 
-/** One request, one reply. May answer at once (the hot path makes no promise). */
+/**
+ * One request, one reply. May answer at once (the hot path makes no promise).
+ *
+ * A request is a view of the bytes as they came in: it stays valid, but pins up to 64 KiB, so what
+ * is kept for long is copied. The same holds for the messages of streams.
+ */
 export type UnaryHandler = (
   request: Uint8Array,
   call: CallContext,

@@ -77,14 +77,17 @@ export class DeadlineWheel {
   }
 
   #expire(slot: number, nowMs: number): void {
-    let call = this.#slots[slot];
-    while (call !== undefined) {
-      const next: Call | undefined = call.deadlineNext;
+    // First all that are due, then their handlers, which may take others out of the list.
+    const due: Call[] = [];
+    for (let call = this.#slots[slot]; call !== undefined; call = call.deadlineNext) {
       if (call.deadlineMs !== undefined && call.deadlineMs <= nowMs) {
+        due.push(call);
+      }
+    }
+    for (const call of due) {
+      if (call.deadlineSlot === slot) {
         call.expire();
       }
-      // What a handler did may have taken the next one out of the list.
-      call = next?.deadlineSlot === slot ? next : undefined;
     }
   }
 }

@@ -88,33 +88,29 @@ export class HpackDecoder {
   }
 
   #indexed(): HeaderField {
-    const index = this.#integer(7);
-    const field = index <= staticCount ? staticTable[index - 1] : this.#dynamic(index);
+    return this.#at(this.#integer(7));
+  }
+
+  #at(index: number): HeaderField {
+    const field =
+      index <= staticCount ? staticTable[index - 1] : this.#table.at(index - staticCount - 1);
     if (field === undefined) {
       throw new HpackError(`index ${index} is not in the tables`);
     }
     return field;
   }
 
-  #dynamic(index: number): HeaderField | undefined {
-    return this.#table.at(index - staticCount - 1);
-  }
-
   #literal(first: number): HeaderField {
     const indexing = (first & 0xc0) === 0x40;
     const nameIndex = this.#integer(indexing ? 6 : 4);
-    let name: string;
+    let field: HeaderField;
     if (nameIndex === 0) {
-      name = this.#string();
+      const name = this.#string();
+      field = new HeaderField(name, this.#string());
     } else {
-      const named =
-        nameIndex <= staticCount ? staticTable[nameIndex - 1] : this.#dynamic(nameIndex);
-      if (named === undefined) {
-        throw new HpackError(`index ${nameIndex} is not in the tables`);
-      }
-      name = named.name;
+      const named = this.#at(nameIndex);
+      field = new HeaderField(named.name, this.#string(), named.nameKind);
     }
-    const field = new HeaderField(name, this.#string());
     if (indexing) {
       this.#table.insert(field);
     }

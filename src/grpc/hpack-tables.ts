@@ -39,18 +39,12 @@ const kindByName: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
 const validName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const invalidValue = /[\0\r\n]/;
 
-function kindOf(name: string, value: string): FieldKind {
-  const kind = kindByName.get(name);
-  if (invalidValue.test(value)) {
-    return fieldKind.malformed;
-  }
-  if (kind !== undefined) {
-    return kind;
-  }
-  if (name === "te") {
-    return value === "trailers" ? fieldKind.other : fieldKind.malformed;
-  }
-  return validName.test(name) ? fieldKind.other : fieldKind.malformed;
+function kindOfName(name: string): FieldKind {
+  return kindByName.get(name) ?? (validName.test(name) ? fieldKind.other : fieldKind.malformed);
+}
+
+function isValidValue(name: string, value: string): boolean {
+  return !invalidValue.test(value) && (name !== "te" || value === "trailers");
 }
 
 /** Octets that a field costs in a table and in a header list, beside its text. */
@@ -61,12 +55,16 @@ export class HeaderField {
   readonly name: string;
   readonly value: string;
   readonly kind: FieldKind;
+  /** The kind of a field with this name and a good value. */
+  readonly nameKind: FieldKind;
   readonly sizeBytes: number;
 
-  constructor(name: string, value: string) {
+  /** `nameKind` may be taken from another field of that name. */
+  constructor(name: string, value: string, nameKind: FieldKind = kindOfName(name)) {
     this.name = name;
     this.value = value;
-    this.kind = kindOf(name, value);
+    this.nameKind = nameKind;
+    this.kind = isValidValue(name, value) ? nameKind : fieldKind.malformed;
     this.sizeBytes = name.length + value.length + fieldOverheadBytes;
   }
 }

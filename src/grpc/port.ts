@@ -155,7 +155,8 @@ export class ClientPort {
       socket.destroy();
     }
     this.#options.http?.close();
-    this.#options.http?.closeIdleConnections();
+    // A kept-alive connection becomes idle when its request is answered: ask again and again.
+    const idle = setInterval(() => this.#options.http?.closeIdleConnections(), 20);
     const force = setTimeout(() => {
       for (const socket of this.#sockets) {
         socket.destroy();
@@ -163,6 +164,7 @@ export class ClientPort {
     }, graceMs);
     await Promise.all([this.#options.grpc.close(graceMs), ...stopped]);
     clearTimeout(force);
+    clearInterval(idle);
   }
 
   #connected(socket: Socket, address: ListenAddress): void {
