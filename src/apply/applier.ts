@@ -59,10 +59,19 @@ export class Applier {
     }
   }
 
-  /** The records that the command would miss now, as far as can be told; for loading ahead. */
+  /**
+   * The records that the command would miss now, as far as can be told; for loading ahead. Bytes
+   * that do not parse miss nothing: `apply` tells what is wrong with them.
+   */
   missing(data: Uint8Array): readonly Uint8Array[] {
     const toucher = new Toucher(this.#parts.store);
-    toucher.command(decodeCommand(data));
+    try {
+      toucher.command(decodeCommand(data));
+    } catch (error) {
+      if (!(error instanceof DecodeError)) {
+        throw error;
+      }
+    }
     return toucher.missing;
   }
 
