@@ -21,7 +21,7 @@ export class CandidateRole {
   }
 
   /**
-   * Asks every other voter. A real request leaves only when term and own vote are durable: else
+   * Asks every other voter that has not answered. A real request leaves only when term and own vote are durable: else
    * this member could, after a crash, stand in the same term again with a shorter log, and win by
    * the votes that it got for the longer one.
    */
@@ -29,7 +29,7 @@ export class CandidateRole {
     const core = this.#core;
     const preVote = this.kind === "preCandidate";
     for (const to of votersOf(core.conf)) {
-      if (to !== core.self) {
+      if (to !== core.self && !this.#votes.has(to)) {
         const request: VoteRequest = {
           kind: "voteRequest",
           from: core.self,
@@ -54,6 +54,10 @@ export class CandidateRole {
     core.electionElapsed++;
     if (core.electionElapsed >= core.electionTimeout) {
       this.#transitions.campaign(false);
+    } else if (this.kind === "preCandidate") {
+      // Who still heard the leader did not answer. A tick later that may be over, and to wait a
+      // whole timeout for it would double the time without a leader.
+      this.askForVotes(false);
     }
   }
 

@@ -149,11 +149,9 @@ export class FollowerRole {
       this.#install(message);
       return;
     }
-    // Entries are being applied; replacing the state under them would mix two histories.
-    const held = core.heldSnapshot;
-    if (held === undefined || held.snapshot.index < message.snapshot.index) {
-      core.heldSnapshot = message;
-    }
+    // Entries are being applied; replacing the state under them would mix two histories. Of two
+    // that wait the later to come is kept, as its data is on the caller's side.
+    core.heldSnapshot = message;
   }
 
   #install(message: SnapshotRequest): void {
