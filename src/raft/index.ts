@@ -100,8 +100,7 @@
 //
 // Read next: ready.ts, message.ts, node.ts, then test/scripts/raft/election.txt.
 
-export { changeConf, confFault, isJoint, isLearner, isVoter, membersOf } from "./confchange.ts";
-export { bootstrapState, emptyConf, joinState, raftLimitsDefault } from "./config.ts";
+export { bootstrapState, emptyConf, joinState } from "./config.ts";
 export type { RaftConfig, RaftInitialState } from "./config.ts";
 export type * from "./message.ts";
 export { RaftNode } from "./node.ts";

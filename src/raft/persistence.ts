@@ -15,16 +15,12 @@ export class Persistence {
   /** What the newest write carries, and what is known durable. */
   #written: HardState;
   #durable: HardState;
+  /** A write is out. */
   #isOut = false;
 
   constructor(hardState: HardState) {
     this.#written = hardState;
     this.#durable = hardState;
-  }
-
-  /** A write is out. */
-  get isOut(): boolean {
-    return this.#isOut;
   }
 
   /** Whether this member's vote for itself in the present term is durable. */

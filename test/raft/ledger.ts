@@ -2,7 +2,7 @@
 
 import { assert, bytesToHex, fromUtf8, must } from "../../src/base/index.ts";
 import type { ConfState, Entry, MemberId } from "../../src/base/index.ts";
-import { changeConf } from "../../src/raft/index.ts";
+import { changeConf } from "../../src/raft/confchange.ts";
 import type { Message } from "../../src/raft/index.ts";
 import { decodeChange } from "./member.ts";
 import type { Member, StateImage } from "./member.ts";

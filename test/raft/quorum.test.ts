@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compareIds } from "../../src/base/index.ts";
 import type { ConfState, MemberId } from "../../src/base/index.ts";
-import { changeConf, confFault, emptyConf, isJoint } from "../../src/raft/index.ts";
+import { changeConf, confFault, isJoint } from "../../src/raft/confchange.ts";
+import { emptyConf } from "../../src/raft/index.ts";
 import type { ConfChangeStep } from "../../src/raft/index.ts";
 import { jointVote, majorityHolds, majorityIndex, majorityVote } from "../../src/raft/quorum.ts";
 
