@@ -21,9 +21,9 @@ export class CandidateRole {
   }
 
   /**
-   * Asks every other voter that has not answered. A real request leaves only when term and own vote are durable: else
-   * this member could, after a crash, stand in the same term again with a shorter log, and win by
-   * the votes that it got for the longer one.
+   * Asks every other voter that has not answered. A real request leaves only when term and own
+   * vote are durable: else this member could, after a crash, stand in the same term again with a
+   * shorter log, and win by the votes that it got for the longer one.
    */
   askForVotes(transfer: boolean): void {
     const core = this.#core;
