@@ -16,8 +16,13 @@ import {
   type LeaseRevokeResponse,
   LeaseTimeToLiveRequest,
   type LeaseTimeToLiveResponse,
+  MemberAddRequest,
+  type MemberAddResponse,
   MemberListRequest,
   type MemberListResponse,
+  type MemberPromoteResponse,
+  type MemberRemoveResponse,
+  type MemberUpdateResponse,
   type MoveLeaderResponse,
   PutRequest,
   type PutResponse,
@@ -131,6 +136,30 @@ export class Client implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<MemberListResponse> {
     return this.#channels.call(methods.memberList, MemberListRequest.create(request), options);
+  }
+
+  memberAdd(
+    request: Partial<MemberAddRequest>,
+    options: CallOptions = {},
+  ): Promise<MemberAddResponse> {
+    return this.#channels.call(methods.memberAdd, MemberAddRequest.create(request), options);
+  }
+
+  memberRemove(id: bigint, options: CallOptions = {}): Promise<MemberRemoveResponse> {
+    return this.#channels.call(methods.memberRemove, { id }, options);
+  }
+
+  memberUpdate(
+    id: bigint,
+    peerUrls: readonly string[],
+    options: CallOptions = {},
+  ): Promise<MemberUpdateResponse> {
+    return this.#channels.call(methods.memberUpdate, { id, peerUrls }, options);
+  }
+
+  /** Makes a learner that has caught up a voter. */
+  memberPromote(id: bigint, options: CallOptions = {}): Promise<MemberPromoteResponse> {
+    return this.#channels.call(methods.memberPromote, { id }, options);
   }
 
   alarm(request: Partial<AlarmRequest>, options: CallOptions = {}): Promise<AlarmResponse> {

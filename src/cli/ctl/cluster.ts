@@ -1,16 +1,12 @@
-// member list, endpoint status, health and hashkv, alarm list and disarm, move-leader.
+// endpoint status, health and hashkv, alarm list and disarm, move-leader.
 
 import { utf8 } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
 import { AlarmRequestAlarmAction } from "../../wire/index.ts";
-import { type Arguments, type Context, positionals, wholeFlag } from "./context.ts";
+import { type Arguments, type Context, memberArgument, wholeFlag } from "./context.ts";
 import { CommandError, exitCodes, orFail, textOf } from "./failure.ts";
 import type { EndpointHash, EndpointHealth, EndpointStatus } from "./printer.ts";
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
-
-async function memberList(context: Context): Promise<void> {
-  context.printer().memberList(await orFail(context.client.memberList({ linearizable: true })));
-}
 
 /** The endpoints of the flag, or with --cluster those of all members. */
 async function endpointsOf(context: Context, argv: Arguments): Promise<readonly string[]> {
@@ -123,14 +119,7 @@ async function alarmDisarm(context: Context): Promise<void> {
 }
 
 async function moveLeader(context: Context, argv: Arguments): Promise<void> {
-  const [text, ...rest] = positionals(argv);
-  if (text === undefined || rest.length > 0) {
-    throw new CommandError(exitCodes.badArguments, "move-leader command needs 1 argument");
-  }
-  if (!/^[0-9a-fA-F]{1,16}$/.test(text)) {
-    throw new CommandError(exitCodes.badArguments, `bad member ID ${JSON.stringify(text)}`);
-  }
-  const target = BigInt(`0x${text}`);
+  const target = memberArgument(argv);
   const printer = context.printer();
   for (const endpoint of context.endpoints) {
     const status = await context.client.status(endpoint).catch(() => undefined);
@@ -149,7 +138,6 @@ async function moveLeader(context: Context, argv: Arguments): Promise<void> {
 const clusterFlag = boolFlag("cluster", "Ask all members of the cluster");
 
 export const clusterVerbs: readonly Verb[] = [
-  { name: "member list", usage: "", doc: "Print the members", flags: [], run: memberList },
   {
     name: "endpoint status",
     usage: "",

@@ -162,3 +162,18 @@ export function leaseArgument(text: string): bigint {
   }
   return BigInt.asIntN(64, BigInt(`0x${text}`));
 }
+
+/** A member's id in hex, as etcdctl prints it. */
+export function memberArgument(argv: Arguments): bigint {
+  const [text, ...rest] = positionals(argv);
+  if (text === undefined || rest.length > 0) {
+    throw new CommandError(exitCodes.badArguments, "member ID is not provided");
+  }
+  if (!/^[0-9a-fA-F]{1,16}$/.test(text)) {
+    throw new CommandError(
+      exitCodes.badArguments,
+      `bad member ID arg (${JSON.stringify(text)}), expecting ID in Hex`,
+    );
+  }
+  return BigInt(`0x${text}`);
+}

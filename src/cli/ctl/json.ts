@@ -69,6 +69,10 @@ export function jsonPrinter(output: Output): Printer {
     leases: ({ header, leases }) =>
       print({ ...headerFields(header), leases: leases.map(({ id }) => ({ id })) }),
     memberList: plain("MemberListResponse"),
+    memberAdd: plain("MemberAddResponse"),
+    memberRemove: (_, reply) => plain("MemberRemoveResponse")(reply),
+    memberUpdate: (_, reply) => plain("MemberUpdateResponse")(reply),
+    memberPromote: (_, reply) => plain("MemberPromoteResponse")(reply),
     alarm: plain("AlarmResponse"),
     endpointStatus: (list) =>
       print(

@@ -7,10 +7,17 @@ import { Context, type Environment, globalFlags, type Io } from "./context.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { keyVerbs } from "./keys.ts";
 import { leaseVerbs } from "./lease.ts";
+import { memberVerbs } from "./members.ts";
 import type { Verb } from "./verb.ts";
 import { watchVerbs } from "./watch.ts";
 
-const verbs: readonly Verb[] = [...keyVerbs, ...watchVerbs, ...leaseVerbs, ...clusterVerbs];
+const verbs: readonly Verb[] = [
+  ...keyVerbs,
+  ...watchVerbs,
+  ...leaseVerbs,
+  ...memberVerbs,
+  ...clusterVerbs,
+];
 
 /** What the first words of families are called in help. */
 const families: Readonly<Record<string, string>> = {

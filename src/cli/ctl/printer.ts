@@ -40,6 +40,10 @@ export interface Printer {
   leaseTimeToLive(reply: wire.LeaseTimeToLiveResponse, keys: boolean): void;
   leases(reply: wire.LeaseLeasesResponse): void;
   memberList(reply: wire.MemberListResponse): void;
+  memberAdd(reply: wire.MemberAddResponse): void;
+  memberRemove(id: bigint, reply: wire.MemberRemoveResponse): void;
+  memberUpdate(id: bigint, reply: wire.MemberUpdateResponse): void;
+  memberPromote(id: bigint, reply: wire.MemberPromoteResponse): void;
   alarm(reply: wire.AlarmResponse): void;
   endpointStatus(list: readonly EndpointStatus[]): void;
   endpointHealth(list: readonly EndpointHealth[]): void;
@@ -63,6 +67,10 @@ export function refuseOthers(name: string, printer: Partial<Printer>): Printer {
     leaseTimeToLive: refuse,
     leases: refuse,
     memberList: refuse,
+    memberAdd: refuse,
+    memberRemove: refuse,
+    memberUpdate: refuse,
+    memberPromote: refuse,
     alarm: refuse,
     endpointStatus: refuse,
     endpointHealth: refuse,

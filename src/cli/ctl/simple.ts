@@ -1,7 +1,7 @@
 // -w simple: what a person wants to see and a script to cut.
 
 import { idToHex } from "../../base/index.ts";
-import { AlarmType, type KeyValue } from "../../wire/index.ts";
+import { AlarmType, type KeyValue, type ResponseHeader } from "../../wire/index.ts";
 import { durationText, hexText, leaseText } from "./go-text.ts";
 import type { Output, Printer } from "./printer.ts";
 import { hashRows, memberRows, type Rows, statusRows } from "./rows.ts";
@@ -27,6 +27,10 @@ export function simplePrinter(output: Output, options: SimpleOptions): Printer {
       output.line(row.join(", "));
     }
   };
+  const changed = (id: bigint, how: string, header: ResponseHeader | undefined): void => {
+    const cluster = idToHex(header?.clusterId ?? 0n).padStart(16);
+    output.line(`Member ${idToHex(id).padStart(16)} ${how} cluster ${cluster}`);
+  };
   return {
     get: (reply) => reply.kvs.forEach(pair),
     put(reply) {
@@ -46,6 +50,10 @@ export function simplePrinter(output: Output, options: SimpleOptions): Printer {
     },
     ...leasePrinter(output),
     memberList: (reply) => rows(memberRows(reply)),
+    memberAdd: ({ member, header }) => changed(member?.id ?? 0n, "added to", header),
+    memberRemove: (id, { header }) => changed(id, "removed from", header),
+    memberUpdate: (id, { header }) => changed(id, "updated in", header),
+    memberPromote: (id, { header }) => changed(id, "promoted in", header),
     alarm(reply) {
       for (const { memberId, alarm } of reply.alarms) {
         output.line(`memberID:${memberId} alarm:${alarmName(alarm)} `);

@@ -1,0 +1,108 @@
+// member list, add, remove, update, promote.
+
+import { utf8 } from "../../base/index.ts";
+import type { MemberAddResponse } from "../../wire/index.ts";
+import { type Arguments, type Context, memberArgument, positionals, textFlag } from "./context.ts";
+import { CommandError, exitCodes, orFail } from "./failure.ts";
+import { goQuote } from "./go-text.ts";
+import { boolFlag, type Verb, valueFlag } from "./verb.ts";
+
+async function list(context: Context): Promise<void> {
+  context.printer().memberList(await orFail(context.client.memberList({ linearizable: true })));
+}
+
+function peerUrlsOf(argv: Arguments): string[] {
+  const text = textFlag(argv, "peer-urls");
+  if (text === "") {
+    throw new CommandError(exitCodes.badArguments, "member peer urls not provided");
+  }
+  return text.split(",");
+}
+
+async function add(context: Context, argv: Arguments): Promise<void> {
+  const [name, ...rest] = positionals(argv);
+  if (name === undefined) {
+    throw new CommandError(exitCodes.badArguments, "member name not provided");
+  }
+  if (rest.length > 0) {
+    const hints = [name, ...rest]
+      .filter((text) => text.toLowerCase().startsWith("http"))
+      .map((text) => `, did you mean --peer-urls=${text}`);
+    throw new CommandError(exitCodes.badArguments, `too many arguments${hints.join("")}`);
+  }
+  const peerUrls = peerUrlsOf(argv);
+  const printer = context.printer();
+  const isLearner = argv["learner"] === true;
+  const reply = await orFail(context.client.memberAdd({ peerUrls, isLearner }));
+  printer.memberAdd(reply);
+  if (context.format === "simple") {
+    printStartOf(context, name, peerUrls, reply);
+  }
+}
+
+/** The variables with which the new member is to be started. */
+function printStartOf(
+  context: Context,
+  name: string,
+  peerUrls: readonly string[],
+  reply: MemberAddResponse,
+): void {
+  const cluster = reply.members.flatMap((member) =>
+    member.peerUrls.map((url) => `${member.id === reply.member?.id ? name : member.name}=${url}`),
+  );
+  const variable = (key: string, value: string): void =>
+    context.io.line(`ETCD_${key}=${goQuote(utf8(value))}`);
+  context.io.line("");
+  variable("NAME", name);
+  variable("INITIAL_CLUSTER", cluster.join(","));
+  variable("INITIAL_ADVERTISE_PEER_URLS", peerUrls.join(","));
+  variable("INITIAL_CLUSTER_STATE", "existing");
+}
+
+async function remove(context: Context, argv: Arguments): Promise<void> {
+  const id = memberArgument(argv);
+  const printer = context.printer();
+  printer.memberRemove(id, await orFail(context.client.memberRemove(id)));
+}
+
+async function update(context: Context, argv: Arguments): Promise<void> {
+  const id = memberArgument(argv);
+  const peerUrls = peerUrlsOf(argv);
+  const printer = context.printer();
+  printer.memberUpdate(id, await orFail(context.client.memberUpdate(id, peerUrls)));
+}
+
+async function promote(context: Context, argv: Arguments): Promise<void> {
+  const id = memberArgument(argv);
+  const printer = context.printer();
+  printer.memberPromote(id, await orFail(context.client.memberPromote(id)));
+}
+
+export const memberVerbs: readonly Verb[] = [
+  { name: "member list", usage: "", doc: "Print the members", flags: [], run: list },
+  {
+    name: "member add",
+    usage: "<name>",
+    doc: "Add a member, and print how to start it",
+    flags: [
+      valueFlag("peer-urls", "Where the other members reach it, separated by commas"),
+      boolFlag("learner", "Without a vote, until it is promoted"),
+    ],
+    run: add,
+  },
+  { name: "member remove", usage: "<memberID>", doc: "Remove a member", flags: [], run: remove },
+  {
+    name: "member update",
+    usage: "<memberID>",
+    doc: "Change a member's addresses",
+    flags: [valueFlag("peer-urls", "Where the other members reach it, separated by commas")],
+    run: update,
+  },
+  {
+    name: "member promote",
+    usage: "<memberID>",
+    doc: "Give a learner a vote",
+    flags: [],
+    run: promote,
+  },
+];
