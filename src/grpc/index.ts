@@ -1,9 +1,8 @@
-// grpc: gRPC over HTTP/2 for services that take and give raw bytes. Transport only: nothing here
-// knows of the store.
+// grpc: gRPC over HTTP/2 for services that take and give raw bytes.
 //
-// contract.ts is what services are written against: a handler gets a request and a context, and
-// answers at once, later, or as a stream. Two implementations serve it, and one suite
-// (test/grpc/conformance.test.ts) runs on both:
+// Transport only: nothing here knows of the store. contract.ts is what services are written
+// against: a handler gets a request and a context, and answers at once, later, or as a stream. Two
+// implementations serve it, and one suite (test/grpc/conformance.test.ts) runs on both:
 //
 //   direct    server.ts          sockets and clocks over the files below; the default
 //   grpc-js   grpc-js-server.ts  on @grpc/grpc-js, to check the direct one against
