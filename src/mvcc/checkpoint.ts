@@ -160,6 +160,7 @@ export class Checkpointer {
 
   #takeGroup(batch: Batch, group: Group): void {
     const { pager, stamp } = this.#state;
+    this.#state.treeOf(group.tree).dropEmptyPages(group);
     for (const ref of group.refs ?? []) {
       const page = ref.page;
       if (page?.dirty === true) {

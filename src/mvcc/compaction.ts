@@ -43,12 +43,20 @@ export class Compactor {
   /** Where the walk goes on. */
   #revision: number;
   #sub = 0;
+  /**
+   * What events before this position replaced has been marked. It may lie ahead of the walk: the
+   * events of the last compacted revision are looked at again when compaction moves on, since only
+   * then their tombstones die.
+   */
+  #markedRevision: number;
+  #markedSub = 0;
   /** Where the sweep goes on: a key of the block tree; undefined when it is over. */
   #sweepFrom: Uint8Array | undefined = new Uint8Array(0);
 
   constructor(state: StoreState) {
     this.#state = state;
     this.#revision = state.walked;
+    this.#markedRevision = state.walked + 1;
   }
 
   get pending(): boolean {
@@ -63,6 +71,9 @@ export class Compactor {
   begin(revision: Revision): void {
     const state = this.#state;
     assert(revision > state.compacted || revision === 0, "compaction does not go back");
+    if (this.#revision === state.compacted) {
+      this.#sub = 0;
+    }
     state.compacted = Math.max(state.compacted, revision);
     this.#sweepFrom = new Uint8Array(0);
   }
@@ -116,6 +127,7 @@ export class Compactor {
     } else {
       this.#revision = block.lastRevision;
       this.#sub = block.lastSub + 1;
+      this.#noteMarked(this.#revision, this.#sub);
       state.walked = Math.max(state.walked, block.lastRevision - 1);
     }
     return true;
@@ -125,17 +137,34 @@ export class Compactor {
     this.#state.walked = this.#state.compacted;
     this.#revision = this.#state.compacted;
     this.#sub = 0;
+    this.#noteMarked(this.#state.compacted + 1, 0);
+  }
+
+  #noteMarked(revision: number, sub: number): void {
+    if (revision > this.#markedRevision) {
+      this.#markedRevision = revision;
+      this.#markedSub = sub;
+    } else if (revision === this.#markedRevision) {
+      this.#markedSub = Math.max(this.#markedSub, sub);
+    }
+  }
+
+  #isMarked(revision: number, sub: number): boolean {
+    return (
+      revision < this.#markedRevision ||
+      (revision === this.#markedRevision && sub < this.#markedSub)
+    );
   }
 
   /** What an event that compaction passes makes dead. */
   #judge(block: HistoryBlock, index: number, marks: Mark[], tombstones: Tombstone[]): void {
-    const { head, pair, walked, compacted } = this.#state;
+    const { head, pair, compacted } = this.#state;
     head.read(block, index);
     const { revision, sub, previousRevision, previousSub, previousSize } = head;
     // A tombstone is marked for its own sake, below; a creating put replaces nothing else.
     if (!head.created && previousRevision !== 0) {
       const within = previousRevision === revision;
-      if (within ? revision < compacted : revision > walked) {
+      if (within ? revision < compacted : !this.#isMarked(revision, sub)) {
         marks.push({ revision: previousRevision, sub: previousSub, bytes: previousSize });
       }
     }

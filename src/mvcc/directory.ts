@@ -212,7 +212,7 @@ export function groupStampOf(record: Uint8Array): number {
 /** Fills in the references of `group` from its record. */
 export function decodeGroupRefs(group: Group, record: Uint8Array): PageRef[] {
   const reader = new VarintReader(record, 1);
-  reader.at += reader.next();
+  readKey(reader);
   reader.next();
   const count = reader.next();
   for (let i = 0; i < 5; i++) {

@@ -437,18 +437,21 @@ export class History {
     this.pager.revision = revision;
   }
 
-  /** Where a redo after `redoRevision` must begin to read. Forgets older places. */
+  /**
+   * Where a redo after `redoRevision` must begin to read: at a block that begins with a revision,
+   * since the next checkpoint may ask for that whole revision again. Forgets older places.
+   */
   redoStart(redoRevision: number): { readonly revision: number; readonly sub: number } {
     const starts = this.#starts;
-    let at = 0;
-    while (at + 1 < starts.length && (starts[at + 1] as BlockStart).revision <= redoRevision) {
-      at++;
+    let found = 0;
+    for (let at = 0; at < starts.length; at++) {
+      const { revision, sub } = starts[at] as BlockStart;
+      if (revision > redoRevision + 1) {
+        break;
+      }
+      found = sub === 0 ? at : found;
     }
-    const next = starts[at + 1];
-    if (next !== undefined && next.revision === redoRevision + 1 && next.sub === 0) {
-      at++;
-    }
-    starts.splice(0, at);
+    starts.splice(0, found);
     return starts[0] ?? { revision: redoRevision + 1, sub: 0 };
   }
 

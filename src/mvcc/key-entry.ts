@@ -33,7 +33,7 @@ export const keyImageBytesMax = anchorsAt + extrasMax * extraBytes;
 export const keyLayout: TreeLayout = {
   id: 1,
   payloadBytes: keyPayloadBytes,
-  weigh: (page, slot) => page.entryBytesAt(slot),
+  weigh: (page, slot) => page.weightAt(slot),
   revisionOf: (page, slot) => getU48(page.bytes, page.imageAt(slot) + modAt),
   pinLast: false,
 };
@@ -42,7 +42,7 @@ export const keyLayout: TreeLayout = {
 export const leaseLayout: TreeLayout = {
   id: 2,
   payloadBytes: 0,
-  weigh: (page, slot) => page.entryBytesAt(slot),
+  weigh: (page, slot) => page.weightAt(slot),
   revisionOf: () => 0,
   pinLast: false,
 };

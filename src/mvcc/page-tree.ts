@@ -474,7 +474,10 @@ export class PageTree {
     upper.recount();
   }
 
-  /** Takes an empty page out; the page before it (or after it, for the first) takes its range. */
+  /**
+   * Takes an empty page out; the page before it (or after it, for the first of a group) takes its
+   * range. That one must be in memory, so that what was loaded for a write stays loaded.
+   */
   #drop(group: Group, index: number): void {
     const refs = group.refs as PageRef[];
     const ref = refs[index] as PageRef;
@@ -483,9 +486,25 @@ export class PageTree {
     }
     const at = this.#indexOf(group);
     const before = this.groups[at - 1];
-    if (refs.length === 1 && before?.refs === undefined) {
+    const taker = refs.length > 1 ? refs[index === 0 ? 1 : index - 1] : before?.refs?.at(-1);
+    if (taker?.page === undefined) {
       return;
     }
+    this.#takeOut(group, index);
+    if (refs.length > 0) {
+      return;
+    }
+    this.groups.splice(at, 1);
+    this.pager.dropGroup(group);
+    // It takes over a range, so redo must know that it is good up to now.
+    const takes = before as Group;
+    this.pager.markGroupDirty(takes, this.pager.revision);
+    takes.forced = true;
+  }
+
+  #takeOut(group: Group, index: number): void {
+    const refs = group.refs as PageRef[];
+    const ref = refs[index] as PageRef;
     this.pager.leave(ref);
     group.loadedPages--;
     refs.splice(index, 1);
@@ -496,14 +515,18 @@ export class PageTree {
     const first = refs[0];
     if (first !== undefined) {
       first.firstKey = group.firstKey;
-      return;
     }
-    this.groups.splice(at, 1);
-    this.pager.dropGroup(group);
-    // It takes over a range, so redo must know that it is good up to now.
-    const taker = before as Group;
-    this.pager.markGroupDirty(taker, this.pager.revision);
-    taker.forced = true;
+  }
+
+  /** Before a group is written: no page that it takes over from need be in memory then. */
+  dropEmptyPages(group: Group): void {
+    const refs = group.refs as PageRef[];
+    for (let index = refs.length - 1; index >= 0 && refs.length > 1; index--) {
+      const ref = refs[index] as PageRef;
+      if (ref.total === 0 && ref.page?.pinned === false) {
+        this.#takeOut(group, index);
+      }
+    }
   }
 
   /** Joins a small page with a neighbour in its group, if both fit well into one. */

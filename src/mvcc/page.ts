@@ -128,9 +128,9 @@ export class Page {
     return key;
   }
 
-  /** Bytes that the entry takes, its slot included. */
-  entryBytesAt(slot: number): number {
-    return this.#entryBytes(this.#entryAt(slot)) + slotBytes;
+  /** Bytes that an entry would take with its whole key; the page's prefix makes no difference. */
+  weightAt(slot: number): number {
+    return this.#entryBytes(this.#entryAt(slot)) + slotBytes + this.#prefixBytes;
   }
 
   /** Adds an entry at the slot that `find` named. */
@@ -170,7 +170,6 @@ export class Page {
     let entry = this.#entryAt(slot);
     const oldFlags = b[entry + 3] as number;
     const flags = image[0] as number;
-    this.visible += (oldFlags & hiddenFlag) - (flags & hiddenFlag);
     const length = imageLength(this.payloadBytes, flags);
     if (oldFlags >> 4 !== flags >> 4) {
       const need = this.#entryBytes(entry) + extrasMax * extraBytes;
@@ -181,6 +180,7 @@ export class Page {
       }
       entry = this.#relocate(slot, entry, length);
     }
+    this.visible += (oldFlags & hiddenFlag) - (flags & hiddenFlag);
     for (let i = 0, at = entry + 3; i < length; i++) {
       b[at++] = image[i] as number;
     }
@@ -208,7 +208,7 @@ export class Page {
     const goal = (this.usedBytes - headerBytes - this.#prefixBytes) * share;
     let sum = 0;
     for (let slot = 0; slot < this.count - 1; slot++) {
-      sum += this.entryBytesAt(slot);
+      sum += this.weightAt(slot) - this.#prefixBytes;
       if (sum >= goal) {
         return slot + 1;
       }
@@ -344,7 +344,7 @@ export class Page {
     const shift = oldPrefix - prefixBytes;
     let size = headerBytes + prefixBytes + slack;
     for (let slot = from; slot < to; slot++) {
-      size += this.entryBytesAt(slot) + shift;
+      size += this.weightAt(slot) - prefixBytes;
     }
     const page = new Page(this.payloadBytes, size);
     page.#prefixBytes = prefixBytes;

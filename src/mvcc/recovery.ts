@@ -38,6 +38,7 @@ export class Recovery {
   /** Blocks given and not yet worked through; the next event is `#index` of the first. */
   #blocks: HistoryBlock[] = [];
   #index = 0;
+  #current: HistoryBlock | undefined;
   /** The last block worked through; whether it is the tail shows when no other follows. */
   #held: HistoryBlock | undefined;
   #revision: number;
@@ -95,9 +96,10 @@ export class Recovery {
       if (block === undefined) {
         return;
       }
-      if (this.#index === 0) {
+      if (this.#current !== block) {
         this.#indexHeld();
         state.history.adopt(block);
+        this.#current = block;
       }
       while (this.#index < block.count) {
         this.#redo(block, this.#index);

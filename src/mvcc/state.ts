@@ -108,6 +108,11 @@ export class StoreState {
     this.durable = { redoRevision: meta.redoRevision, walked: meta.walked };
   }
 
+  treeOf(id: number): PageTree {
+    const { keys, leases, history } = this;
+    return id === keyLayout.id ? keys : id === leaseLayout.id ? leases : history.tree;
+  }
+
   /** `history.find` of an event that a page or another event points to. */
   mustFind(revision: number, sub: number): void {
     if (!this.history.find(revision, sub)) {
