@@ -39,6 +39,8 @@ export const clientPortLimits = {
   prefaceTimeoutMs: 10_000,
 } as const satisfies Partial<ClientPortOptions>;
 
+const farewellMs = 100;
+
 /** What one listening address takes. */
 export interface ListenAddress {
   readonly host: string;
@@ -157,11 +159,12 @@ export class ClientPort {
     this.#options.http?.close();
     // A kept-alive connection becomes idle when its request is answered: ask again and again.
     const idle = setInterval(() => this.#options.http?.closeIdleConnections(), 20);
+    // A little after the GrpcServer's own end, so that its last words are read.
     const force = setTimeout(() => {
       for (const socket of this.#sockets) {
         socket.destroy();
       }
-    }, graceMs);
+    }, graceMs + farewellMs);
     await Promise.all([this.#options.grpc.close(graceMs), ...stopped]);
     clearTimeout(force);
     clearInterval(idle);

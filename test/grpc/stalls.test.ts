@@ -144,6 +144,17 @@ describe("readers that stall and writers that dribble", () => {
     }
   });
 
+  test("a server that stops says so to those it cuts", async () => {
+    await start();
+    const client = await open();
+    client.send(headers(1, "/test.Echo/Control"));
+    await until(() => server.seen.calls.length === 1);
+    await server.port.close(50);
+    const goaway = await client.end();
+    expect(goaway).toMatchObject({ code: 0, text: "server is stopping" });
+    await start();
+  });
+
   test("claims of large requests get no more window than the budget", async () => {
     await start({ assemblyBytesMax: 3_000_000 });
     const client = await open();
