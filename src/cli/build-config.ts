@@ -13,8 +13,8 @@ import { ConfigError, quoted } from "./config-error.ts";
 import { type Flag, lookUpFlag } from "./flags/index.ts";
 import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
 import type { Notice, Settings } from "./settings.ts";
-import { checkAdvertisedUrls, checkListenUrls, parseUrls, type ServerUrl } from "./urls.ts";
-import { parseDurationMs, parseList, parseSizeBytes, parseWhole } from "./values.ts";
+import { checkAdvertisedUrls, parseUrls, type ServerUrl, toListenUrls } from "./urls.ts";
+import { parseBool, parseDurationMs, parseList, parseSizeBytes, parseWhole } from "./values.ts";
 
 /** Typed access to settings, with the defaults of the flag table. */
 class Reader {
@@ -30,6 +30,10 @@ class Reader {
 
   text(name: string): string {
     return this.#settings.values.get(name)?.text ?? flagOf(name).default;
+  }
+
+  bool(name: string): boolean {
+    return parseBool(this.text(name));
   }
 
   whole(name: string): number {
@@ -91,6 +95,9 @@ export function buildConfig(
     keepAliveIntervalMs: orNever(read.durationMs("grpc-keepalive-interval")),
     keepAliveTimeoutMs: orNever(read.durationMs("grpc-keepalive-timeout")),
     watchProgressNotifyIntervalMs: readProgressInterval(read),
+    learnersMax: read.positive("max-learners"),
+    strictReconfiguration: read.bool("strict-reconfig-check"),
+    forceNewCluster: read.bool("force-new-cluster"),
     autoCompaction: readAutoCompaction(read),
     grpcServer: read.text("grpc-server") === "grpc-js" ? "grpc-js" : "direct",
     emulatedVersion: readVersion(read),
@@ -141,11 +148,10 @@ function readCluster(read: Reader, name: string): ClusterPart {
 }
 
 function readListenUrls(read: Reader, name: string): ServerUrl[] {
-  const urls = read.urls(name);
+  const urls = toListenUrls(read.urls(name));
   if (urls.length === 0) {
     throw new ConfigError(`--${name} must name an address to listen on`);
   }
-  checkListenUrls(urls);
   for (const url of urls) {
     if (url.scheme !== "http") {
       throw new ConfigError(`--${name} cannot listen on ${url.text}: only http for now`);

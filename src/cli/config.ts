@@ -58,6 +58,10 @@ export interface ServerConfig {
   /** Infinity for never. */
   readonly keepAliveTimeoutMs: number;
   readonly watchProgressNotifyIntervalMs: number;
+  readonly learnersMax: number;
+  readonly strictReconfiguration: boolean;
+  /** Start as a cluster of this member alone, whoever else the data names. */
+  readonly forceNewCluster: boolean;
   readonly autoCompaction: AutoCompaction | undefined;
 
   readonly grpcServer: "direct" | "grpc-js";

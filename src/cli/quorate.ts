@@ -1,6 +1,6 @@
 // The server's main module, without the size of the thread pool: quorate.cts sets that first.
 
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { buildConfig } from "./build-config.ts";
 import type { ServerConfig } from "./config.ts";
@@ -46,7 +46,6 @@ function main(): void {
   for (const notice of notices) {
     logger[notice.level](notice.fields, notice.message);
   }
-  refuseToJoin(config);
   makeParent(config.dataDir);
   runServer(startServing, config, logger);
 }
@@ -56,17 +55,6 @@ const startServing: Serve = async (config, logger) => {
   const { serve } = await import("./serve.ts");
   return serve(config, logger);
 };
-
-/** A member without data that joins a running cluster must not found a second one instead. */
-function refuseToJoin(config: ServerConfig): void {
-  const hasData = existsSync(config.dataDir) && readdirSync(config.dataDir).length > 0;
-  if (config.initialClusterState === "existing" && !hasData) {
-    throw new ConfigError(
-      `--initial-cluster-state=existing: ${config.dataDir} holds no member, ` +
-        "and joining a running cluster is not possible yet",
-    );
-  }
-}
 
 /** The folders above the data directory; the directory itself is made, and owned, by storage. */
 function makeParent(dataDir: string): void {

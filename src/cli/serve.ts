@@ -7,8 +7,8 @@ import { MetricsRegistry, requestOverheadBytes, SeededRng } from "../base/index.
 import type { Logger, Rng } from "../base/index.ts";
 import { ClientPort, clientPortLimits, createGrpcServer } from "../grpc/index.ts";
 import type { GrpcServer } from "../grpc/index.ts";
-import { createHttpDoor } from "../http/index.ts";
-import type { HttpDoor } from "../http/index.ts";
+import { createHttpDoor, createPeerHttpServer } from "../http/index.ts";
+import type { HttpDoor, HttpVersions } from "../http/index.ts";
 import { AutoCompaction, openMember, peerMetrics, QuorateNode, realClock } from "../node/index.ts";
 import type { NodeConfig, OpenedMember } from "../node/index.ts";
 import { TcpPeerNetwork } from "../peer/index.ts";
@@ -25,7 +25,12 @@ export const serve: Serve = async (config, logger) => {
   const member = await openMember(
     config.dataDir,
     config.name,
-    { members: config.initialCluster, token: config.initialClusterToken },
+    {
+      members: config.initialCluster,
+      token: config.initialClusterToken,
+      state: config.initialClusterState,
+      forceNewCluster: config.forceNewCluster,
+    },
     rng,
     {
       memoryBudgetBytes: config.memoryBudgetBytes,
@@ -52,12 +57,19 @@ class Server implements RunningServer {
   readonly #http: HttpDoor;
   readonly #grpc: GrpcServer;
   readonly #port: ClientPort;
+  readonly #versions: HttpVersions;
   readonly #compaction: AutoCompaction | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(config: ServerConfig, logger: Logger, member: OpenedMember, rng: Rng) {
     this.#config = config;
     this.#logger = logger;
+    this.#versions = {
+      etcdServer: config.emulatedVersion,
+      etcdCluster: storageVersionOf(config.emulatedVersion),
+      storage: storageVersionOf(config.emulatedVersion),
+      quorate: quorateVersion(),
+    };
     const registry = new MetricsRegistry();
     let fail = (_error: Error): void => {};
     this.failed = new Promise((resolve) => {
@@ -71,7 +83,7 @@ class Server implements RunningServer {
       logger,
       metrics: registry,
       etcdVersion: config.emulatedVersion,
-      storageVersion: storageVersionOf(config.emulatedVersion),
+      storageVersion: this.#versions.storage,
       requestBytesMax: config.requestSizeBytesMax,
       txnOpsMax: config.txnOpsMax,
       electionTimeoutMs: config.electionTimeoutMs,
@@ -80,12 +92,7 @@ class Server implements RunningServer {
       handle: this.#node,
       metrics: registry,
       logger,
-      versions: {
-        etcdServer: config.emulatedVersion,
-        etcdCluster: storageVersionOf(config.emulatedVersion),
-        storage: storageVersionOf(config.emulatedVersion),
-        quorate: quorateVersion(),
-      },
+      versions: this.#versions,
       bodyBytesMax: config.requestSizeBytesMax + requestOverheadBytes,
       gateway: { services: this.#api.services, onCallEnd: this.#api.onCallEnd },
     });
@@ -161,6 +168,8 @@ class Server implements RunningServer {
       quotaBytes: config.quotaBytes,
       memoryBudgetBytes: config.memoryBudgetBytes,
       progressNotifyIntervalMs: config.watchProgressNotifyIntervalMs,
+      learnersMax: config.learnersMax,
+      strictReconfiguration: config.strictReconfiguration,
     };
     const network = new TcpPeerNetwork({
       clusterId,
@@ -170,6 +179,7 @@ class Server implements RunningServer {
       rng,
       logger: this.#logger,
       metrics: peerMetrics(registry),
+      http: createPeerHttpServer(() => this.#node, this.#versions),
     });
     const devices = { clock: realClock, rng, logger: this.#logger, disk, network };
     return new QuorateNode(nodeConfig, devices, opened, registry, (error) =>

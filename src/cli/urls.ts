@@ -46,15 +46,20 @@ function parseUrl(given: string): ServerUrl {
   return { scheme, host: parts[1] ?? parts[2] ?? "", port, text };
 }
 
-/** Throws unless every address can be listened on: an IP address or "localhost". */
-export function checkListenUrls(urls: readonly ServerUrl[]): void {
-  for (const url of urls) {
-    if (url.scheme === "http" || url.scheme === "https") {
-      if (url.host !== "localhost" && isIP(url.host) === 0) {
-        throw new ConfigError(`expected IP in URL for binding (${url.text})`);
-      }
+/**
+ * The addresses to listen on: each must be an IP address or "localhost", which is 127.0.0.1 as in
+ * Go, whatever the system puts first.
+ */
+export function toListenUrls(urls: readonly ServerUrl[]): ServerUrl[] {
+  return urls.map((url) => {
+    if (url.scheme === "unix" || url.scheme === "unixs" || isIP(url.host) !== 0) {
+      return url;
     }
-  }
+    if (url.host !== "localhost") {
+      throw new ConfigError(`expected IP in URL for binding (${url.text})`);
+    }
+    return { ...url, host: "127.0.0.1", text: `${url.scheme}://127.0.0.1:${url.port}` };
+  });
 }
 
 /** Throws unless every address names a host that others can reach. */

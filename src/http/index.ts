@@ -33,6 +33,7 @@ import {
 import { createHttpServer } from "./server.ts";
 
 export type { GatewayOptions } from "./gateway.ts";
+export { createPeerHttpServer } from "./peer-door.ts";
 
 export interface HttpVersions {
   /** The etcd version that this server passes for, e.g. "3.6.7". */

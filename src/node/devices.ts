@@ -31,6 +31,10 @@ export interface NodeConfig {
   readonly quotaBytes: number;
   readonly memoryBudgetBytes: number;
   readonly progressNotifyIntervalMs: number;
+  /** Learners that the cluster may have at once. */
+  readonly learnersMax: number;
+  /** Whether changes that would endanger the quorum are refused. */
+  readonly strictReconfiguration: boolean;
 }
 
 /** Where the log may be cut after a synced point at `index`: some entries stay for followers. */

@@ -115,6 +115,11 @@ export interface NodeHandle {
   compactionDone(): Promise<void>;
   /** Hands leadership to `to`; resolves when it has happened. */
   moveLeader(to: MemberId): Promise<void>;
+  /** Adds a member by its peer URLs; resolves with it once the change is applied. */
+  memberAdd(peerUrls: readonly string[], isLearner: boolean): Promise<Member>;
+  memberRemove(id: MemberId): Promise<void>;
+  memberUpdate(id: MemberId, peerUrls: readonly string[]): Promise<void>;
+  memberPromote(id: MemberId): Promise<void>;
 }
 
 /** A failure that applying a command gave, as an answer. */

@@ -27,7 +27,7 @@ export type { AutoCompactionPolicy } from "./auto-compaction.ts";
 export type { NodeConfig, NodeDevices, NodeDisk } from "./devices.ts";
 export type * from "./handle.ts";
 export { deriveClusterId, deriveMemberId } from "./ids.ts";
-export { QuorateNode } from "./node.ts";
+export { QuorateNode, RemovedError } from "./node.ts";
 export { openMember } from "./open-member.ts";
 export type { Founding, OpenedMember } from "./open-member.ts";
 export { peerMetrics } from "./peer-metrics.ts";

@@ -2,7 +2,7 @@
 // applies what is committed, answers proposals and reads, keeps the engine following, and puts a
 // received state in place of its own. node.ts builds the member around it.
 
-import { applyBacklogEntriesMax, noMember, QuorateError } from "../base/index.ts";
+import { applyBacklogEntriesMax, idToHex, noMember, QuorateError } from "../base/index.ts";
 import type { Entry, LogIndex, SnapshotMeta } from "../base/index.ts";
 import type { ApplyOutcome } from "../apply/index.ts";
 import { RaftNode } from "../raft/index.ts";
@@ -41,6 +41,8 @@ export interface MemberCoreHooks {
   /** Role, term or leader changed. */
   onRaftChange(before: RaftStatus, now: RaftStatus): void;
   onStateReplaced(): void;
+  /** A change that was applied has taken this member out. */
+  onRemoved(): void;
   onFatal(error: unknown): void;
 }
 
@@ -121,7 +123,7 @@ export class MemberCore {
       user: "",
       authRevision: 0,
     });
-    const answer = this.proposals.wait(sequence, this.#deadlineMs());
+    const answer = this.proposals.wait(sequence, this.deadlineMs());
     this.#parked.propose(sequence, data);
     return answer;
   }
@@ -132,7 +134,7 @@ export class MemberCore {
 
   /** Resolves when the state applied here includes everything acknowledged before this call. */
   linearize(): Promise<void> {
-    const done = this.reads.wait(this.#deadlineMs());
+    const done = this.reads.wait(this.deadlineMs());
     this.driver.schedule();
     return done;
   }
@@ -192,8 +194,8 @@ export class MemberCore {
     await this.checkpointer.stop();
   }
 
-  /** etcd's: 5 s and two election timeouts. */
-  #deadlineMs(): number {
+  /** When a request that comes in now is given up; etcd's: 5 s and two election timeouts. */
+  deadlineMs(): number {
     return this.#devices.clock.monotonicMs() + 5_000 + 2 * this.#config.electionTimeoutMs;
   }
 
@@ -275,10 +277,29 @@ export class MemberCore {
   }
 
   #onConfChange(entry: Entry): void {
+    const { membership } = this.machine.state;
     const change = decodeConfChange(entry.data);
+    // Checked again here, where every member sees the same: what was proposed may not fit any more.
+    const code = change && membership.check(change, { learnersMax: Number.POSITIVE_INFINITY });
+    if (change !== undefined && code !== undefined) {
+      this.driver.applyConfChange({ steps: [] });
+      this.proposals.applied(change.origin, change.sequence, { kind: "error", code });
+      return;
+    }
     const conf = this.driver.applyConfChange(change && toRaftChange(change));
-    this.machine.state.membership.applyConfChange(change, conf);
+    membership.applyConfChange(change, conf);
     this.followMembership();
+    if (change !== undefined) {
+      const { revision } = this.machine.state.store;
+      this.proposals.applied(change.origin, change.sequence, { kind: "done", revision });
+      this.#devices.logger.info(
+        { members: membership.members().map((member) => idToHex(member.id)) },
+        "the members have changed",
+      );
+    }
+    if (membership.isRemoved(this.#config.memberId)) {
+      this.#hooks.onRemoved();
+    }
   }
 
   #onProgress(index: LogIndex): void {

@@ -11,15 +11,18 @@ import type {
   CommandResult,
   HashResult,
   LeaseTimeToLive,
+  Member,
   NodeHandle,
   NodeStatus,
   StateReader,
   WatchStream,
   WatchStreamSink,
 } from "./handle.ts";
+import { forwardedCall } from "./forwarding.ts";
 import { Hasher } from "./hasher.ts";
 import { Leadership } from "./leadership.ts";
 import { LeaseService } from "./lease-service.ts";
+import { MembershipService } from "./membership-service.ts";
 import { MemberCore } from "./member-core.ts";
 import { NodeMetrics } from "./node-metrics.ts";
 import { PeerExchange } from "./peer-exchange.ts";
@@ -30,6 +33,15 @@ import { SnapshotExchange } from "./snapshot-exchange.ts";
 /** Housekeeping (time-outs, leases) runs about this often, milliseconds. */
 const housekeepingMs = 250;
 
+/** This member is no longer part of the cluster, and its data is of no use to it any more. */
+export class RemovedError extends Error {
+  override name = "RemovedError";
+
+  constructor() {
+    super("this member has been removed from the cluster");
+  }
+}
+
 export class QuorateNode implements NodeHandle {
   readonly #config: NodeConfig;
   readonly #devices: NodeDevices;
@@ -38,6 +50,7 @@ export class QuorateNode implements NodeHandle {
   readonly #core: MemberCore;
   readonly #leadership: Leadership;
   readonly #leases: LeaseService;
+  readonly #membership: MembershipService;
   readonly #snapshots: SnapshotExchange;
   readonly #peers: PeerExchange;
   readonly #hasher: Hasher;
@@ -73,10 +86,12 @@ export class QuorateNode implements NodeHandle {
       snapshots: () => this.#snapshots,
       onRaftChange: (before, now) => this.#onRaftChange(before, now),
       onStateReplaced: () => this.#leases.stateReplaced(),
+      onRemoved: () => this.#leave(),
       onFatal: (error) => this.#fail(error),
     });
     this.#leadership = this.#makeLeadership();
     this.#leases = this.#makeLeases();
+    this.#membership = this.#makeMembership();
     this.#snapshots = this.#makeSnapshots();
     this.#peers = this.#makePeers();
     this.#hasher = new Hasher(
@@ -177,6 +192,22 @@ export class QuorateNode implements NodeHandle {
     return this.#leadership.move(to);
   }
 
+  memberAdd(peerUrls: readonly string[], isLearner: boolean): Promise<Member> {
+    return this.#membership.add(peerUrls, isLearner);
+  }
+
+  memberRemove(id: MemberId): Promise<void> {
+    return this.#membership.remove(id);
+  }
+
+  memberUpdate(id: MemberId, peerUrls: readonly string[]): Promise<void> {
+    return this.#membership.update(id, peerUrls);
+  }
+
+  memberPromote(id: MemberId): Promise<void> {
+    return this.#membership.promote(id);
+  }
+
   /** Hands leadership over, writes out what is applied, and lets go of disk and network. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -234,6 +265,25 @@ export class QuorateNode implements NodeHandle {
     );
   }
 
+  #makeMembership(): MembershipService {
+    const { config, core } = { config: this.#config, core: this.#core };
+    return new MembershipService(
+      {
+        self: config.memberId,
+        driver: core.driver,
+        proposals: core.proposals,
+        learnersMax: config.learnersMax,
+        strict: config.strictReconfiguration,
+        membership: () => core.machine.state.membership,
+        raft: () => core.driver.raft.status(),
+        deadlineMs: () => core.deadlineMs(),
+        linearize: () => core.linearize(),
+      },
+      this.#devices.network,
+      this.#devices.clock,
+    );
+  }
+
   #makeSnapshots(): SnapshotExchange {
     return new SnapshotExchange(
       {
@@ -253,8 +303,11 @@ export class QuorateNode implements NodeHandle {
         step: (message) => this.#core.driver.step(message),
         unreachable: (to) => this.#core.driver.reportUnreachable(to),
         isRemoved: (id) => this.#core.machine.state.membership.isRemoved(id),
-        answer: (kind, body) => this.#leases.answer(kind, body),
-        removed: () => this.#fail(new Error("this member has been removed from the cluster")),
+        answer: (kind, body) =>
+          kind === forwardedCall.memberChange
+            ? this.#membership.answer(body)
+            : this.#leases.answer(kind, body),
+        removed: () => this.#fail(new RemovedError()),
       },
       this.#devices.network,
       this.#snapshots,
@@ -289,6 +342,11 @@ export class QuorateNode implements NodeHandle {
       this.#metrics.leaderChanges.inc();
     }
     this.#leases.followRole();
+  }
+
+  /** Removed: stays for an election timeout, so that the others hear of the commit, then stops. */
+  #leave(): void {
+    this.#devices.clock.after(this.#config.electionTimeoutMs, () => this.#fail(new RemovedError()));
   }
 
   #fail(error: unknown): void {

@@ -4,11 +4,12 @@
 import { StorageError, compareIds, idToHex } from "../base/index.ts";
 import type { ClusterId, LogIndex, MemberId, Rng, SnapshotMeta } from "../base/index.ts";
 import { Membership } from "../membership/index.ts";
-import { bootstrapState } from "../raft/index.ts";
+import { bootstrapState, emptyConf, joinState } from "../raft/index.ts";
 import { createDataDirectory, hasDataDirectory, openDataDirectory } from "../storage/index.ts";
 import type { DataDirectory } from "../storage/index.ts";
 import type { Member } from "./handle.ts";
 import { deriveClusterId, deriveMemberId } from "./ids.ts";
+import { findCluster } from "./join.ts";
 import { foundingRecords, openState } from "./replicated-state.ts";
 import type { OpenedState, StateOptions } from "./replicated-state.ts";
 
@@ -17,6 +18,10 @@ export interface Founding {
   /** Name and peer URLs of every first member, this one too. */
   readonly members: readonly { readonly name: string; readonly peerUrls: readonly string[] }[];
   readonly token: string;
+  /** Whether the cluster begins now or a running one is joined. */
+  readonly state: "new" | "existing";
+  /** Make a cluster of this member alone; for when the quorum is lost for good. */
+  readonly forceNewCluster: boolean;
 }
 
 export interface OpenedMember {
@@ -38,13 +43,22 @@ export async function openMember(
   options: StateOptions,
 ): Promise<OpenedMember> {
   if (!(await hasDataDirectory(path))) {
-    await found(path, name, founding, rng);
+    await (founding.state === "new" ? found : join)(path, name, founding, rng);
   }
   const disk = await openDataDirectory(path);
   try {
     const opened = await openState(disk.engine, options);
     const { clusterId, memberId } = disk.recovered.identity;
+    if (opened.state.membership.isRemoved(memberId)) {
+      throw new StorageError(
+        `${path} belongs to member ${idToHex(memberId)}, which has been removed from the ` +
+          "cluster: delete the directory, add the member anew and start it empty",
+      );
+    }
     checkPosition(path, disk, opened);
+    if (founding.forceNewCluster) {
+      return { clusterId, memberId, disk, opened: await standAlone(disk, memberId, options) };
+    }
     checkCluster(path, opened.state.membership, founding);
     return { clusterId, memberId, disk, opened };
   } catch (error) {
@@ -80,6 +94,46 @@ async function found(path: string, name: string, founding: Founding, rng: Rng): 
     fill: (engine) =>
       engine.write(foundingRecords(membership, snapshot as SnapshotMeta), { sync: true }),
   });
+}
+
+/** The first start of a member that was added to a running cluster: it has nothing yet. */
+async function join(path: string, name: string, founding: Founding, rng: Rng): Promise<void> {
+  const own = founding.members.find((member) => member.name === name)?.peerUrls ?? [];
+  const urls = founding.members.flatMap((member) => member.peerUrls);
+  const { clusterId, members, self } = await findCluster(urls, own);
+  const { hardState, applied, conf } = joinState();
+  const membership = new Membership(
+    { clusterId, members, removed: [], confState: conf },
+    { stored: false },
+  );
+  const at: SnapshotMeta = { index: applied, term: hardState.term, conf };
+  await createDataDirectory(path, {
+    identity: { clusterId, memberId: self },
+    salt: rng.next(),
+    hardState,
+    fill: (engine) => engine.write(foundingRecords(membership, at), { sync: true }),
+  });
+}
+
+/** The members are this one; what its log holds beyond what is applied is taken as committed. */
+async function standAlone(
+  disk: DataDirectory,
+  self: MemberId,
+  options: StateOptions,
+): Promise<OpenedState> {
+  const { state } = await openState(disk.engine, options);
+  const members = state.membership.members().filter((member) => member.id === self);
+  const alone = new Membership(
+    {
+      clusterId: state.membership.clusterId,
+      members,
+      removed: [],
+      confState: { ...emptyConf, voters: [self] },
+    },
+    { stored: false },
+  );
+  await disk.engine.write(alone.collectDirty(), { sync: true });
+  return openState(disk.engine, options);
 }
 
 /** The state must not be behind what the log was cut to, nor ahead of what the log can show. */

@@ -1,6 +1,7 @@
 // PeerNetwork on sockets (the contract is in contract.ts). Two members are joined by two
 // connections, one for what each sends, and by one more for each state on its way.
 
+import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { assert, compareIds, idToHex } from "../base/index.ts";
 import type { Clock, ClusterId, Logger, MemberId, Rng } from "../base/index.ts";
@@ -28,6 +29,10 @@ import type { PeerListener, PeerTransport } from "./transport.ts";
 
 /** Sockets that have not shaken hands yet; more are turned away. */
 const strangersMax = 128;
+/** All sockets of the peer port, with those that speak HTTP or nothing yet. */
+const socketsMax = 1024;
+/** Whoever says nothing for this long is let go, milliseconds. */
+const firstBytesMsMax = 3_000;
 
 export interface TcpPeerNetworkConfig {
   readonly clusterId: ClusterId;
@@ -38,6 +43,8 @@ export interface TcpPeerNetworkConfig {
   readonly rng: Rng;
   readonly logger: Logger;
   readonly metrics: PeerMetrics;
+  /** Answers plain HTTP on the peer port; without it such connections are refused. */
+  readonly http?: HttpServer | undefined;
   /** TCP unless told. */
   readonly transport?: PeerTransport | undefined;
 }
@@ -188,13 +195,42 @@ export class TcpPeerNetwork implements PeerNetwork {
 
   #onSocket(socket: Socket): void {
     const context = this.#context;
-    if (context === undefined || this.#isClosed || this.#strangers >= strangersMax) {
+    if (context === undefined || this.#isClosed || this.#sockets.size >= socketsMax) {
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
+    const { http } = this.#config;
+    if (http === undefined) {
+      this.#shakeHands(socket, context);
+      return;
+    }
+    socket.once("data", (first: Uint8Array) => {
+      socket.pause();
+      socket.unshift(first);
+      if (startsLikeHttp(first)) {
+        http.emit("connection", socket);
+        socket.resume();
+      } else {
+        this.#shakeHands(socket, context);
+        socket.resume();
+      }
+    });
+    socket.on("error", () => socket.destroy());
+    context.clock.after(firstBytesMsMax, () => {
+      if (socket.bytesRead === 0) {
+        socket.destroy();
+      }
+    });
+  }
+
+  #shakeHands(socket: Socket, context: LinkContext): void {
+    if (this.#strangers >= strangersMax) {
       socket.destroy();
       return;
     }
     this.#strangers++;
-    this.#sockets.add(socket);
-    socket.on("close", () => this.#sockets.delete(socket));
     const { clock } = context;
     const judge = (hello: Hello): RefusalReason | undefined => this.#judge(hello, context);
     const onRefused = (reason: RefusalReason, hello: Hello | undefined): void => {
@@ -250,6 +286,11 @@ export class TcpPeerNetwork implements PeerNetwork {
       replace(this.#transfers, from, make);
     }
   }
+}
+
+function startsLikeHttp(bytes: Uint8Array): boolean {
+  const text = "GET ";
+  return [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0));
 }
 
 function replace<T extends Incoming>(

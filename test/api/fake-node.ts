@@ -10,11 +10,13 @@ import {
   type LeaseId,
   leaseTtlSecondsMax,
   type MemberId,
+  must,
   noMember,
   QuorateError,
   SeededRng,
   toLeaseId,
   toLogIndex,
+  toMemberId,
   toRevision,
   toTerm,
 } from "../../src/base/index.ts";
@@ -179,6 +181,39 @@ export class FakeNode implements NodeHandle {
 
   async compactionDone(): Promise<void> {
     this.compactionDoneCalls++;
+  }
+
+  async memberAdd(peerUrls: readonly string[], isLearner: boolean): Promise<Member> {
+    const id = toMemberId(BigInt(this.members.length + 100));
+    const member: Member = { id, name: "", peerUrls, clientUrls: [], isLearner };
+    this.members.push(member);
+    return member;
+  }
+
+  async memberRemove(id: MemberId): Promise<void> {
+    this.members.splice(this.#positionOf(id), 1);
+  }
+
+  async memberUpdate(id: MemberId, peerUrls: readonly string[]): Promise<void> {
+    const at = this.#positionOf(id);
+    this.members[at] = { ...must(this.members[at]), peerUrls };
+  }
+
+  async memberPromote(id: MemberId): Promise<void> {
+    const at = this.#positionOf(id);
+    const member = must(this.members[at]);
+    if (!member.isLearner) {
+      throw new QuorateError("memberNotLearner");
+    }
+    this.members[at] = { ...member, isLearner: false };
+  }
+
+  #positionOf(id: MemberId): number {
+    const at = this.members.findIndex((member) => member.id === id);
+    if (at < 0) {
+      throw new QuorateError("memberNotFound");
+    }
+    return at;
   }
 
   async moveLeader(to: MemberId): Promise<void> {

@@ -19,8 +19,14 @@ import {
   LeaseRevokeResponse,
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
+  MemberAddRequest,
+  MemberAddResponse,
   MemberListRequest,
   MemberListResponse,
+  MemberPromoteRequest,
+  MemberPromoteResponse,
+  MemberRemoveRequest,
+  MemberRemoveResponse,
   MoveLeaderRequest,
   PutRequest,
   StatusResponse,
@@ -191,12 +197,33 @@ describe("Cluster", () => {
     expect(world.node.reads).toEqual([true]);
   });
 
-  it("does not change members yet", async () => {
+  it("refuses peer URLs that are none", async () => {
     const world = makeWorld();
-    const call = world.call("/etcdserverpb.Cluster/MemberAdd", empty);
-    await expect(call).rejects.toEqual(
-      new RpcError(12, "unknown method MemberAdd for service etcdserverpb.Cluster"),
+    for (const peerUrls of [[], ["localhost:2380"], ["http://a:1/b"], ["http://a:1", "x"]]) {
+      const bytes = MemberAddRequest.encode({ peerUrls, isLearner: false });
+      const call = world.call("/etcdserverpb.Cluster/MemberAdd", bytes);
+      await expect(call).rejects.toEqual(new QuorateError("memberBadUrls"));
+    }
+    expect(world.node.members).toEqual([]);
+  });
+
+  it("adds, promotes and removes a member, each reply with the members there are now", async () => {
+    const world = makeWorld();
+    const add = MemberAddRequest.encode({ peerUrls: ["http://a:1"], isLearner: true });
+    const added = MemberAddResponse.decode(
+      await world.call("/etcdserverpb.Cluster/MemberAdd", add),
     );
+    const id = added.member?.id ?? 0n;
+    expect(added.member).toMatchObject({ isLearner: true, peerUrls: ["http://a:1"] });
+    expect(added.members).toEqual([added.member]);
+    const promoted = MemberPromoteResponse.decode(
+      await world.call("/etcdserverpb.Cluster/MemberPromote", MemberPromoteRequest.encode({ id })),
+    );
+    expect(promoted.members).toMatchObject([{ id, isLearner: false }]);
+    const removed = MemberRemoveResponse.decode(
+      await world.call("/etcdserverpb.Cluster/MemberRemove", MemberRemoveRequest.encode({ id })),
+    );
+    expect(removed.members).toEqual([]);
   });
 });
 

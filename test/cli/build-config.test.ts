@@ -40,8 +40,8 @@ describe("defaults", () => {
     expect(configOf()).toEqual({
       name: "default",
       dataDir: "default.etcd",
-      listenClientUrls: parseUrls("http://localhost:2379"),
-      listenPeerUrls: parseUrls("http://localhost:2380"),
+      listenClientUrls: parseUrls("http://127.0.0.1:2379"),
+      listenPeerUrls: parseUrls("http://127.0.0.1:2380"),
       advertiseClientUrls: ["http://localhost:2379"],
       advertisePeerUrls: ["http://localhost:2380"],
       initialCluster: [{ name: "default", peerUrls: ["http://localhost:2380"] }],

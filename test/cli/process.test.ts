@@ -50,15 +50,6 @@ describe("quorate", () => {
     });
   });
 
-  it("does not found a cluster when it is told to join one", () => {
-    const { status, stderr } = run("--initial-cluster-state=existing", "--data-dir=/none/here");
-    expect(status).toBe(1);
-    expect(stderr).toBe(
-      "quorate: --initial-cluster-state=existing: /none/here holds no member, " +
-        "and joining a running cluster is not possible yet\n",
-    );
-  });
-
   it("refuses settings that do not fit in one line", () => {
     expect(run("--election-timeout=100")).toEqual({
       status: 1,

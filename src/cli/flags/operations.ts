@@ -81,8 +81,8 @@ export const operationsFlags: readonly Flag[] = [
     "force-new-cluster",
     "bool",
     "false",
-    "refused",
-    "Make a cluster of one from a member that lost its quorum: not yet.",
+    "works",
+    "Start as a cluster of this member alone: the way out when the quorum is lost for good.",
   ),
   row(
     "unsafe-no-fsync",
