@@ -323,6 +323,7 @@ export class MemberCore {
     this.checkpointer.resume(engine, meta);
     this.followMembership();
     this.#hooks.onStateReplaced();
+    await this.#hooks.snapshots().discardUpTo(meta.index);
     this.reads.applied(meta.index);
     this.checkpointer.nudge();
     this.#devices.logger.info({ index: meta.index }, "installed a received snapshot");

@@ -2,8 +2,8 @@
 // it the state instead: a pinned view of the engine, streamed in chunks while writes go on. The
 // receiver writes it beside its own state; only when it is whole does the core hear of it.
 
-import { DecodeError } from "../base/index.ts";
-import type { Logger, MemberId, SnapshotMeta } from "../base/index.ts";
+import { DecodeError, must } from "../base/index.ts";
+import type { Logger, LogIndex, MemberId, SnapshotMeta } from "../base/index.ts";
 import type { SnapshotRequest } from "../raft/index.ts";
 import type { PeerNetwork } from "../peer/contract.ts";
 import type { ReceivedState } from "../storage/index.ts";
@@ -23,7 +23,8 @@ export class SnapshotExchange {
   readonly #network: PeerNetwork;
   readonly #logger: Logger;
   readonly #sending = new Map<MemberId, AbortController>();
-  #received: ReceivedState | undefined;
+  /** By index: whole states that the core was told of and has not asked for yet. */
+  readonly #received = new Map<LogIndex, ReceivedState>();
 
   constructor(node: SnapshotExchangeNode, network: PeerNetwork, logger: Logger) {
     this.#node = node;
@@ -58,27 +59,33 @@ export class SnapshotExchange {
       throw new DecodeError("a state transfer must open with a snapshot request");
     }
     const state = await this.#node.receive(message.snapshot, chunks);
-    await this.#received?.discard();
-    this.#received = state;
+    const { index } = message.snapshot;
+    await this.#received.get(index)?.discard();
+    this.#received.set(index, state);
     this.#node.step(message);
   }
 
   /** The state that the core wants installed, taken over by the caller. */
   take(meta: SnapshotMeta): ReceivedState {
-    const state = this.#received;
-    if (state === undefined || state.meta.index !== meta.index) {
-      throw new Error(`no received state at index ${meta.index}`);
-    }
-    this.#received = undefined;
+    const state = must(this.#received.get(meta.index), "the core asks for a state it was told of");
+    this.#received.delete(meta.index);
     return state;
+  }
+
+  /** The state at `installed` is in use: older ones will not be asked for. */
+  async discardUpTo(installed: LogIndex): Promise<void> {
+    const old = [...this.#received].filter(([index]) => index <= installed);
+    for (const [index, state] of old) {
+      this.#received.delete(index);
+      await state.discard();
+    }
   }
 
   async close(): Promise<void> {
     for (const abort of this.#sending.values()) {
       abort.abort();
     }
-    await this.#received?.discard();
-    this.#received = undefined;
+    await this.discardUpTo(Number.MAX_SAFE_INTEGER as LogIndex);
   }
 
   async #send(request: SnapshotRequest, signal: AbortSignal): Promise<void> {

@@ -3,7 +3,7 @@
 
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
-import { assert, compareIds, idToHex } from "../base/index.ts";
+import { assert, compareIds, fromUtf8, idToHex } from "../base/index.ts";
 import type { Clock, ClusterId, Logger, MemberId, Rng } from "../base/index.ts";
 import type {
   OutgoingFrame,
@@ -288,9 +288,9 @@ export class TcpPeerNetwork implements PeerNetwork {
   }
 }
 
+/** A handshake begins with other bytes. */
 function startsLikeHttp(bytes: Uint8Array): boolean {
-  const text = "GET ";
-  return [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0));
+  return fromUtf8(bytes.subarray(0, 4)) === "GET ";
 }
 
 function replace<T extends Incoming>(
