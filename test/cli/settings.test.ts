@@ -135,7 +135,7 @@ describe("arguments", () => {
   it("refuses to start with less protection than was asked for", () => {
     expect(refusal(["--cert-file=x"])).toMatch(/^1: --cert-file cannot be used: TLS/);
     expect(refusal(["--client-cert-auth"])).toMatch(/^1: --client-cert-auth cannot be used/);
-    expect(refusal(["--force-new-cluster"])).toMatch(/^1: --force-new-cluster cannot be used/);
+    expect(refusal(["--auto-tls"])).toMatch(/^1: --auto-tls cannot be used/);
     expect(refusal(["--client-cert-auth=false"])).toBe("accepted");
   });
 });
