@@ -5,8 +5,8 @@
 // and the whole group is good up to one revision: the one at which it was written. Group headers
 // stay in memory; their references and pages are loaded when needed and may be evicted.
 
-import { CorruptionError, emptyBytes } from "../base/index.ts";
-import { putVarint, VarintReader, varintLength } from "./numbers.ts";
+import { compareBytes, CorruptionError, emptyBytes } from "../base/index.ts";
+import { getU32, putVarint, VarintReader, varintLength } from "./numbers.ts";
 import type { Page } from "./page.ts";
 
 const format = 1;
@@ -43,8 +43,9 @@ export class Group {
   readonly tree: number;
   readonly id: number;
   readonly firstKey: Uint8Array;
-  /** Undefined while not in memory. */
+  /** Undefined while not in memory. After a change of the list: `refsChanged`. */
   refs: PageRef[] | undefined;
+  #index: FirstKeys | undefined;
   visible = 0;
   total = 0;
   weight = 0;
@@ -77,6 +78,16 @@ export class Group {
     return this.dirtySince !== Number.POSITIVE_INFINITY;
   }
 
+  refsChanged(): void {
+    this.#index = undefined;
+  }
+
+  /** Index of the reference to the page where `key` belongs. The references are in memory. */
+  find(key: Uint8Array): number {
+    this.#index ??= new FirstKeys(this.refs as PageRef[]);
+    return this.#index.find(key);
+  }
+
   /** Sums the references up, after some came or went. */
   recount(): void {
     this.visible = 0;
@@ -94,34 +105,82 @@ export class Group {
   }
 }
 
-/** Index of the last item whose first key is not above `key`; the first one's counts as lowest. */
-export function findByFirstKey(
-  items: readonly { readonly firstKey: Uint8Array }[],
-  key: Uint8Array,
-): number {
-  let low = 0;
-  let high = items.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    const first = (items[middle] as { readonly firstKey: Uint8Array }).firstKey;
-    if (isAbove(first, key)) {
-      high = middle - 1;
-    } else {
-      low = middle;
+/**
+ * Finds, in a list sorted by first key, the last item whose first key is not above a key; the
+ * first item counts as lowest. Prefix and heads (the four bytes behind it) settle nearly every
+ * step in one small array. Made anew when the list changes.
+ */
+export class FirstKeys {
+  readonly #items: readonly { readonly firstKey: Uint8Array }[];
+  /** Common to all keys but the first. */
+  readonly #prefix: Uint8Array;
+  readonly #heads: Uint32Array;
+
+  constructor(items: readonly { readonly firstKey: Uint8Array }[]) {
+    this.#items = items;
+    const second = items[1]?.firstKey ?? emptyBytes;
+    const last = items[items.length - 1]?.firstKey ?? emptyBytes;
+    this.#prefix = second.subarray(0, commonLength(second, last));
+    this.#heads = new Uint32Array(items.length);
+    for (let i = 1; i < items.length; i++) {
+      const { firstKey } = items[i] as { readonly firstKey: Uint8Array };
+      this.#heads[i] = headOf(firstKey, this.#prefix.length);
     }
   }
-  return low;
+
+  find(key: Uint8Array): number {
+    const heads = this.#heads;
+    let high = heads.length - 1;
+    if (high === 0) {
+      return 0;
+    }
+    const prefix = this.#prefix;
+    for (let i = 0; i < prefix.length; i++) {
+      if (i >= key.length) {
+        return 0;
+      }
+      const difference = (key[i] as number) - (prefix[i] as number);
+      if (difference !== 0) {
+        return difference < 0 ? 0 : high;
+      }
+    }
+    const head = headOf(key, prefix.length);
+    let low = 0;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      const at = heads[middle] as number;
+      if (at > head || (at === head && this.#isAbove(middle, key))) {
+        high = middle - 1;
+      } else {
+        low = middle;
+      }
+    }
+    return low;
+  }
+
+  #isAbove(index: number, key: Uint8Array): boolean {
+    return compareBytes((this.#items[index] as { readonly firstKey: Uint8Array }).firstKey, key) > 0;
+  }
 }
 
-function isAbove(a: Uint8Array, b: Uint8Array): boolean {
-  const length = a.length < b.length ? a.length : b.length;
-  for (let i = 0; i < length; i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    if (difference !== 0) {
-      return difference > 0;
-    }
+function commonLength(a: Uint8Array, b: Uint8Array): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a[length] === b[length]) {
+    length++;
   }
-  return a.length > b.length;
+  return length;
+}
+
+/** The four bytes of `key` from `at` on as a number, zeros behind its end. */
+function headOf(key: Uint8Array, at: number): number {
+  if (key.length - at >= 4) {
+    return getU32(key, at);
+  }
+  let head = 0;
+  for (let i = at; i < at + 4; i++) {
+    head = head * 256 + (i < key.length ? (key[i] as number) : 0);
+  }
+  return head;
 }
 
 /** The shortest key that is above `below` and not above `first`. */

@@ -6,7 +6,7 @@
 // merges are local to a group, and a group that splits or disappears is forced into the next
 // checkpoint, so that the directory on disk is whole after every batch.
 
-import { findByFirstKey, Group, PageRef, separator } from "./directory.ts";
+import { FirstKeys, Group, PageRef, separator } from "./directory.ts";
 import { Page } from "./page.ts";
 import type { Pager } from "./pager.ts";
 
@@ -39,6 +39,7 @@ export class PageTree {
   ref: PageRef;
   page: Page;
   #refIndex = 0;
+  #index: FirstKeys | undefined;
 
   /** `groups` as read from the engine; empty makes a tree with one empty page. */
   constructor(layout: TreeLayout, pager: Pager, groups: Group[]) {
@@ -140,7 +141,7 @@ export class PageTree {
     visit: SpanVisitor,
     absent: (visible: number) => boolean,
   ): void {
-    for (let g = findByFirstKey(this.groups, start); g < this.groups.length; g++) {
+    for (let g = this.findGroup(start); g < this.groups.length; g++) {
       const group = this.groups[g] as Group;
       if (end !== undefined && g > 0 && !isBelow(group.firstKey, end)) {
         return;
@@ -153,7 +154,7 @@ export class PageTree {
         continue;
       }
       group.touched = true;
-      const first = isBelow(group.firstKey, start) ? findByFirstKey(group.refs, start) : 0;
+      const first = isBelow(group.firstKey, start) ? group.find(start) : 0;
       for (let i = first; i < group.refs.length; i++) {
         const ref = group.refs[i] as PageRef;
         if (end !== undefined && !isBelow(ref.firstKey, end) && ref.firstKey.length > 0) {
@@ -178,7 +179,7 @@ export class PageTree {
     countSpan: (page: Page, from: number, to: number) => number,
   ): number {
     let sum = 0;
-    for (let g = findByFirstKey(this.groups, start); g < this.groups.length; g++) {
+    for (let g = this.findGroup(start); g < this.groups.length; g++) {
       const group = this.groups[g] as Group;
       if (end !== undefined && g > 0 && !isBelow(group.firstKey, end)) {
         break;
@@ -193,7 +194,7 @@ export class PageTree {
         continue;
       }
       group.touched = true;
-      sum += this.#countGroup(group.refs, next, start, end, revision, countSpan);
+      sum += this.#countGroup(group, next, start, end, revision, countSpan);
     }
     return sum;
   }
@@ -215,13 +216,13 @@ export class PageTree {
 
   /** The first entry that is hidden and whose key is not below `start`, as a key. */
   findHidden(start: Uint8Array): Uint8Array | undefined {
-    for (let g = findByFirstKey(this.groups, start); g < this.groups.length; g++) {
+    for (let g = this.findGroup(start); g < this.groups.length; g++) {
       const group = this.groups[g] as Group;
       if (group.visible === group.total) {
         continue;
       }
       const refs = this.#refsOf(group);
-      const first = isBelow(group.firstKey, start) ? findByFirstKey(refs, start) : 0;
+      const first = isBelow(group.firstKey, start) ? group.find(start) : 0;
       for (let i = first; i < refs.length; i++) {
         const ref = refs[i] as PageRef;
         if (ref.visible === ref.total) {
@@ -259,16 +260,21 @@ export class PageTree {
     last.pinned = true;
   }
 
+  /** Index of the group where `key` belongs. */
+  findGroup(key: Uint8Array): number {
+    this.#index ??= new FirstKeys(this.groups);
+    return this.#index.find(key);
+  }
+
   #descend(key: Uint8Array): boolean {
-    const groups = this.groups;
-    const group = groups[groups.length === 1 ? 0 : findByFirstKey(groups, key)] as Group;
+    const group = this.groups[this.findGroup(key)] as Group;
     const refs = group.refs;
     if (refs === undefined) {
       this.pager.wantGroup(group);
       return false;
     }
     group.touched = true;
-    const index = findByFirstKey(refs, key);
+    const index = group.find(key);
     const ref = refs[index] as PageRef;
     const page = ref.page;
     if (page === undefined) {
@@ -321,7 +327,7 @@ export class PageTree {
   }
 
   #countGroup(
-    refs: readonly PageRef[],
+    group: Group,
     groupEnd: Uint8Array | undefined,
     start: Uint8Array,
     end: Uint8Array | undefined,
@@ -329,7 +335,8 @@ export class PageTree {
     countSpan: (page: Page, from: number, to: number) => number,
   ): number {
     let sum = 0;
-    const first = findByFirstKey(refs, start);
+    const refs = group.refs as PageRef[];
+    const first = group.find(start);
     for (let i = first; i < refs.length; i++) {
       const ref = refs[i] as PageRef;
       if (i > first && end !== undefined && !isBelow(ref.firstKey, end)) {
@@ -387,7 +394,7 @@ export class PageTree {
   }
 
   #indexOf(group: Group): number {
-    return findByFirstKey(this.groups, group.firstKey);
+    return this.findGroup(group.firstKey);
   }
 
   #makeFirst(): void {
@@ -418,6 +425,7 @@ export class PageTree {
     upper.pinned = page.pinned;
     page.pinned = false;
     refs.splice(refs.indexOf(ref) + 1, 0, upperRef);
+    group.refsChanged();
     group.loadedPages++;
     this.pager.refsChanged(1);
     this.pager.enter(upperRef, upper);
@@ -460,6 +468,7 @@ export class PageTree {
     const firstKey = (refs[cut] as PageRef).firstKey;
     const upper = new Group(group.tree, this.pager.nextGroup++, firstKey);
     upper.refs = refs.splice(cut);
+    group.refsChanged();
     upper.goodRevision = group.goodRevision;
     upper.dirtyWalk = group.dirtyWalk;
     upper.writing = group.writing;
@@ -467,6 +476,7 @@ export class PageTree {
       ref.group = upper;
     }
     this.groups.splice(at + 1, 0, upper);
+    this.#index = undefined;
     this.pager.addGroup(upper);
     this.pager.markGroupDirty(upper, group.dirtySince);
     this.pager.splitGroup(group, upper);
@@ -495,6 +505,7 @@ export class PageTree {
       return;
     }
     this.groups.splice(at, 1);
+    this.#index = undefined;
     this.pager.dropGroup(group);
     // It takes over a range, so redo must know that it is good up to now.
     const takes = before as Group;
@@ -508,6 +519,7 @@ export class PageTree {
     this.pager.leave(ref);
     group.loadedPages--;
     refs.splice(index, 1);
+    group.refsChanged();
     this.pager.refsChanged(-1);
     if (ref.stamp > 0) {
       group.removedPages.push(ref.id);
@@ -552,6 +564,7 @@ export class PageTree {
       this.pager.leave(high);
       group.loadedPages--;
       refs.splice(lower + 1, 1);
+      group.refsChanged();
       this.pager.refsChanged(-1);
       if (high.stamp > 0) {
         group.removedPages.push(high.id);

@@ -257,6 +257,7 @@ export class Pager {
     }
     this.memoryBytes -= (group.refs?.length ?? 0) * refOverheadBytes;
     group.refs = undefined;
+    group.refsChanged();
     this.#loadedGroups.delete(group);
   }
 }

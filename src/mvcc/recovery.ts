@@ -19,7 +19,7 @@ import type { LeaseId } from "../base/index.ts";
 import type { Row } from "../storage/engine.ts";
 import { decodeMeta } from "./checkpoint.ts";
 import type { Store } from "./contract.ts";
-import { decodeGroupHeader, findByFirstKey } from "./directory.ts";
+import { decodeGroupHeader } from "./directory.ts";
 import type { Group } from "./directory.ts";
 import { HistoryBlock } from "./history-block.ts";
 import { keyImageBytesMax } from "./key-entry.ts";
@@ -226,7 +226,7 @@ function attachment(lease: LeaseId, other: LeaseId, key: Uint8Array): Uint8Array
 
 /** Whether an event must be applied to the page of `key`; wants the page then. */
 function needs(tree: PageTree, key: Uint8Array, revision: number): boolean {
-  const group = tree.groups[findByFirstKey(tree.groups, key)];
+  const group = tree.groups[tree.findGroup(key)];
   assert(group !== undefined, "a tree has a group");
   if (group.goodRevision >= revision) {
     return false;
