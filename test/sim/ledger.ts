@@ -1,0 +1,306 @@
+// All that the cluster was ever seen to promise, and the checks that it keeps it, after every
+// event: Raft's figure 3, durability before speech, and the state at every index against a model.
+//
+// The ledger's spine is the log as it was applied: the first member to apply an index writes it
+// down, everybody else must apply the same. The model applies it too, so the revision, and every
+// answer, is known for each index.
+
+import { crc32 } from "node:zlib";
+import type { Entry, MemberId } from "../../src/base/index.ts";
+import { decodeMessage, raftFrameType } from "../../src/node/peer-codec.ts";
+import type { Message } from "../../src/raft/index.ts";
+import { decodeCommand } from "../../src/wire/index.ts";
+import type { CommandBodyKind } from "../../src/wire/index.ts";
+import type { SimMember } from "./member.ts";
+import { Model } from "./model.ts";
+import { operationOf } from "./operation-id.ts";
+import { demand } from "./violation.ts";
+
+/** One position of the log, as it was applied. */
+export interface Applied {
+  readonly index: number;
+  readonly term: number;
+  readonly sum: number;
+  readonly kind: CommandBodyKind | "noop" | "confChange";
+  /** The client's operation, 0 for a command of a member's own. */
+  readonly operation: number;
+  /** The right answer. */
+  readonly answer: string;
+  /** Of the state after it. */
+  readonly revision: number;
+  readonly compacted: number;
+  readonly body: Uint8Array | undefined;
+  /** When the first member had applied it, simulated milliseconds. */
+  readonly atMs: number;
+}
+
+interface Seen {
+  life: number;
+  applied: number;
+  commit: number;
+  term: number;
+  wasLeader: boolean;
+}
+
+export class Ledger {
+  readonly #members: () => readonly SimMember[];
+  readonly #nowMs: () => number;
+  readonly #applied: Applied[] = [];
+  readonly #leaders = new Map<number, MemberId>();
+  /** By member and term. */
+  readonly #votes = new Map<string, MemberId>();
+  /** By index and term: content, and the term before. */
+  readonly #entries = new Map<string, string>();
+  readonly #seen = new Map<MemberId, Seen>();
+  readonly #operations = new Map<number, Applied>();
+  readonly model = new Model();
+  /** Hears of each index when it is first applied. */
+  onApplied: (applied: Applied) => void = () => {};
+  elections = 0;
+
+  /** `foundedAt`: the index that every founding member begins with. */
+  constructor(members: () => readonly SimMember[], nowMs: () => number, foundedAt: number) {
+    this.#members = members;
+    this.#nowMs = nowMs;
+    for (let index = 0; index <= foundedAt; index++) {
+      this.#applied.push({
+        index,
+        term: index,
+        sum: 0,
+        kind: "noop",
+        operation: 0,
+        answer: "",
+        revision: 1,
+        compacted: 0,
+        body: undefined,
+        atMs: 0,
+      });
+    }
+  }
+
+  get length(): number {
+    return this.#applied.length - 1;
+  }
+
+  at(index: number): Applied | undefined {
+    return this.#applied[index];
+  }
+
+  /** Where a client's operation was applied; undefined if it was not. */
+  outcome(operation: number): Applied | undefined {
+    return this.#operations.get(operation);
+  }
+
+  get all(): readonly Applied[] {
+    return this.#applied;
+  }
+
+  /** What a frame says must be true on the sender's disk. */
+  sent(sender: SimMember, type: number, bytes: Uint8Array): void {
+    if (type !== raftFrameType) {
+      return;
+    }
+    this.#checkMessage(sender, decodeMessage(bytes));
+  }
+
+  #checkMessage(sender: SimMember, message: Message): void {
+    const { hardState } = sender.disk.durable;
+    switch (message.kind) {
+      case "voteResponse":
+        if (message.granted && !message.preVote) {
+          demand(
+            hardState?.term === message.term && hardState.vote === message.to,
+            () => `${sender.name} gave a vote in term ${message.term} that is not on its disk`,
+          );
+          this.#noteVote(sender.id, message.term, message.to);
+        }
+        return;
+      case "appendResponse":
+        if (!message.rejected) {
+          demand(
+            (hardState?.term ?? 0) >= message.term,
+            () => `${sender.name} acknowledged in term ${message.term} which is not on its disk`,
+          );
+          demand(
+            sender.disk.durable.lastIndex >= message.index,
+            () => `${sender.name} acknowledged ${message.index} which is not on its disk`,
+          );
+        }
+        return;
+      case "appendRequest":
+      case "heartbeatRequest":
+        this.#noteLeader(sender, message.term);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #noteVote(voter: MemberId, term: number, candidate: MemberId): void {
+    const name = `${voter} ${term}`;
+    const known = this.#votes.get(name);
+    demand(known === undefined || known === candidate, () => `two votes of ${voter} in term ${term}`);
+    this.#votes.set(name, candidate);
+  }
+
+  /** Election safety, leader completeness, and a durable vote for oneself. */
+  #noteLeader(leader: SimMember, term: number): void {
+    const known = this.#leaders.get(term);
+    if (known === leader.id) {
+      return;
+    }
+    demand(known === undefined, () => `two leaders in term ${term}`);
+    this.#leaders.set(term, leader.id);
+    this.elections++;
+    const log = leader.disk.durable;
+    demand(
+      log.hardState?.term === term && log.hardState.vote === leader.id,
+      () => `${leader.name} leads term ${term} without its own vote on disk`,
+    );
+    this.#noteVote(leader.id, term, leader.id);
+    const last = this.length;
+    demand(
+      log.lastIndex >= last && (log.base >= last || log.termAt(last) === this.at(last)?.term),
+      () => `${leader.name} leads term ${term} and lacks entry ${last}, which was applied`,
+    );
+  }
+
+  /** Log matching: called with what a member's disk has just taken. */
+  wrote(member: SimMember, entries: readonly Entry[]): void {
+    const log = member.disk.durable;
+    for (const entry of entries) {
+      const before = log.termAt(entry.index - 1);
+      if (before === undefined) {
+        continue;
+      }
+      const name = `${entry.index}.${entry.term}`;
+      const content = `${before} ${entry.kind} ${crc32(entry.data)}`;
+      const known = this.#entries.get(name);
+      demand(known === undefined || known === content, () => `${name} is two entries`);
+      this.#entries.set(name, content);
+    }
+  }
+
+  /** Everything about one member, after an event in its process. */
+  check(member: SimMember): void {
+    const status = member.status();
+    if (status === undefined) {
+      return;
+    }
+    let seen = this.#seen.get(member.id);
+    if (seen?.life !== member.lives) {
+      seen = { life: member.lives, applied: 0, commit: 0, term: 0, wasLeader: false };
+      this.#seen.set(member.id, seen);
+      this.#checkRestart(member, status.applied);
+      seen.applied = status.applied;
+    }
+    const { applied, commit, term } = status;
+    demand(term >= seen.term, () => `the term of ${member.name} fell`);
+    demand(commit >= seen.commit, () => `the commit index of ${member.name} fell`);
+    demand(applied >= seen.applied, () => `the applied index of ${member.name} fell`);
+    demand(applied <= commit, () => `${member.name} applied ${applied}, beyond commit ${commit}`);
+    if (status.isLeader && (!seen.wasLeader || term !== seen.term)) {
+      this.#noteLeader(member, term);
+    }
+    if (applied > seen.applied) {
+      this.#follow(member, seen.applied, applied);
+    }
+    const here = this.at(applied);
+    demand(
+      here?.revision === status.revision && here.compacted === status.compactedRevision,
+      () =>
+        `${member.name} at index ${applied} has revision ${status.revision}, compacted ` +
+        `${status.compactedRevision}; right is ${here?.revision}, ${here?.compacted}`,
+    );
+    seen.applied = applied;
+    seen.commit = commit;
+    seen.term = term;
+    seen.wasLeader = status.isLeader;
+  }
+
+  #checkRestart(member: SimMember, applied: number): void {
+    demand(
+      applied <= this.length,
+      () => `${member.name} starts with index ${applied} applied, which nobody had applied`,
+    );
+  }
+
+  #follow(member: SimMember, from: number, to: number): void {
+    const log = member.disk.durable;
+    for (let index = from + 1; index <= to; index++) {
+      const entry = log.entry(index);
+      if (entry === undefined) {
+        demand(
+          index <= (log.snapshot?.index ?? 0),
+          () => `${member.name} applied ${index}, which is not on its disk`,
+        );
+        demand(index <= this.length, () => `${member.name} got ${index} by snapshot, unknown`);
+        continue;
+      }
+      const known = this.at(index);
+      if (known === undefined) {
+        this.#commit(entry);
+      } else {
+        demand(
+          known.term === entry.term && known.sum === crc32(entry.data),
+          () => `${member.name} applied another entry at ${index} (term ${entry.term})`,
+        );
+      }
+    }
+  }
+
+  /** The first to apply an entry: a majority must have it on disk. */
+  #commit(entry: Entry): void {
+    demand(entry.index === this.length + 1, () => `entry ${entry.index} was applied too early`);
+    const members = this.#members();
+    const holders = members.filter(({ disk, isLost }) => {
+      const { durable } = disk;
+      return (
+        !isLost &&
+        ((durable.snapshot?.index ?? 0) >= entry.index ||
+          durable.termAt(entry.index) === entry.term)
+      );
+    });
+    demand(
+      holders.length * 2 > members.length,
+      () => `${entry.index}.${entry.term} is applied and not on a majority's disks`,
+    );
+    const applied = this.#execute(entry);
+    this.#applied.push(applied);
+    if (applied.operation !== 0) {
+      demand(
+        !this.#operations.has(applied.operation),
+        () => `operation ${applied.operation} was applied twice`,
+      );
+      this.#operations.set(applied.operation, applied);
+    }
+    this.onApplied(applied);
+  }
+
+  #execute(entry: Entry): Applied {
+    let kind: Applied["kind"] = "noop";
+    let answer = "";
+    let operation = 0;
+    let body: Uint8Array | undefined;
+    if (entry.kind === "command") {
+      const command = decodeCommand(entry.data);
+      ({ kind, body } = command);
+      operation = operationOf(command.body);
+      answer = this.model.apply(command.kind, command.body, entry.term);
+    } else {
+      ({ kind } = entry);
+    }
+    return {
+      index: entry.index,
+      term: entry.term,
+      sum: crc32(entry.data),
+      kind,
+      operation,
+      answer,
+      revision: this.model.revision,
+      compacted: this.model.compacted,
+      body,
+      atMs: this.#nowMs(),
+    };
+  }
+}

@@ -1,0 +1,327 @@
+// Who does harm: at random times one of the faults that the seed has chosen. What it breaks it
+// mends again after a while, until the second phase.
+
+import type { Rng } from "../../src/base/index.ts";
+import type { EffectPoint } from "./device.ts";
+import type { SimMember } from "./member.ts";
+import { healthyLink } from "./network.ts";
+import type { LinkFault } from "./network.ts";
+import type { FaultKind } from "./options.ts";
+import type { World } from "./world.ts";
+
+const effectPoints: readonly EffectPoint[] = [
+  "walStart",
+  "walDurable",
+  "engineStart",
+  "engineDurable",
+  "segmentStart",
+  "segmentDurable",
+  "installStart",
+  "installDurable",
+];
+
+export class Nemesis {
+  readonly #world: World;
+  readonly #rng: Rng;
+  readonly injected = new Map<FaultKind, number>();
+  #isOver = false;
+  #rotten = 0;
+
+  constructor(world: World, rng: Rng) {
+    this.#world = world;
+    this.#rng = rng;
+    world.onDown = (member) => this.#restartLater(member);
+  }
+
+  begin(): void {
+    const { options } = this.#world;
+    for (const member of this.#world.members) {
+      this.#setClock(member);
+      this.#world.start(member);
+    }
+    if (options.faults.length > 0) {
+      this.#next();
+    }
+  }
+
+  /** From now on nothing new is broken; what is broken stays so. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  #next(): void {
+    const { scheduler, options } = this.#world;
+    scheduler.after(this.#rng.below(2 * options.faultEveryMs), () => {
+      if (this.#isOver) {
+        return;
+      }
+      const kind = options.faults[this.#rng.below(options.faults.length)] as FaultKind;
+      if (this.#inflict(kind)) {
+        this.injected.set(kind, (this.injected.get(kind) ?? 0) + 1);
+      }
+      this.#next();
+    });
+  }
+
+  #member(): SimMember {
+    const { members } = this.#world;
+    // The leader is the most interesting victim.
+    const leader = members.find((member) => member.status()?.isLeader === true);
+    if (leader !== undefined && this.#rng.below(3) === 0) {
+      return leader;
+    }
+    return members[this.#rng.below(members.length)] as SimMember;
+  }
+
+  #inflict(kind: FaultKind): boolean {
+    const world = this.#world;
+    const member = this.#member();
+    switch (kind) {
+      case "crash":
+      case "powerCut":
+        return this.#crash(member, kind === "powerCut");
+      case "crashAll": {
+        const power = this.#rng.below(2) === 0;
+        return world.members.map((each) => this.#crash(each, power)).some(Boolean);
+      }
+      case "effectCrash":
+        return this.#armCrash(member);
+      case "stop":
+        return this.#stop(member);
+      case "pause":
+        return this.#pause(member);
+      case "moveLeader":
+        return this.#moveLeader();
+      case "drift":
+        return this.#crash(member, false);
+      case "wallJump":
+        member.process?.jumpWallClock((this.#rng.below(2) === 0 ? -1 : 1) * 3_600_000);
+        return member.isUp;
+      case "slowDisk":
+      case "diskFull":
+      case "writeError":
+        return this.#disturbDisk(member, kind);
+      case "logRot":
+      case "stateRot":
+        return this.#rot(member, kind);
+      default:
+        return this.#disturbNetwork(kind, member);
+    }
+  }
+
+  #crash(member: SimMember, power: boolean): boolean {
+    if (!member.isUp) {
+      return false;
+    }
+    this.#world.kill(member, power);
+    this.#restartLater(member);
+    return true;
+  }
+
+  #restartLater(member: SimMember): void {
+    const { scheduler, options } = this.#world;
+    const most = this.#rng.below(2) === 0 ? 200 : 10 * options.electionTimeoutMs;
+    const life = member.lives;
+    scheduler.after(this.#rng.below(most), () => {
+      if (!this.#isOver && member.lives === life) {
+        this.#setClock(member);
+        this.#world.start(member);
+      }
+    });
+  }
+
+  #setClock(member: SimMember): void {
+    const drifts = this.#world.options.faults.includes("drift");
+    const jumps = this.#world.options.faults.includes("wallJump");
+    member.clockFault = {
+      rate: drifts ? 0.8 + this.#rng.below(400) / 1000 : 1,
+      wallOffsetMs: jumps ? this.#rng.below(7_200_000) - 3_600_000 : 0,
+    };
+  }
+
+  #armCrash(member: SimMember): boolean {
+    if (!member.isUp) {
+      return false;
+    }
+    const point = effectPoints[this.#rng.below(effectPoints.length)] as EffectPoint;
+    this.#world.arm(member, {
+      point,
+      skip: this.#rng.below(4) === 0 ? 0 : this.#rng.below(30),
+      power: this.#rng.below(2) === 0,
+    });
+    return true;
+  }
+
+  /** An orderly end, as on SIGTERM. */
+  #stop(member: SimMember): boolean {
+    const { node, process } = member;
+    if (node === undefined || process === undefined || process.paused) {
+      return false;
+    }
+    this.#world.trace(`${member.name} is told to stop`);
+    const gone = (): void => {
+      if (member.process === process) {
+        this.#world.marks.hit("orderly stop");
+        this.#crash(member, false);
+      }
+    };
+    // A deferred turn, so that it happens inside the process.
+    process.after(0, () => {
+      node.stop().then(gone, gone);
+    });
+    return true;
+  }
+
+  #pause(member: SimMember): boolean {
+    const { process } = member;
+    if (process === undefined || process.paused) {
+      return false;
+    }
+    const { scheduler, options } = this.#world;
+    this.#world.trace(`${member.name} is paused`);
+    process.pause();
+    const most = this.#rng.below(3) === 0 ? 20_000 : 3 * options.electionTimeoutMs;
+    scheduler.after(100 + this.#rng.below(most), () => {
+      if (!this.#isOver) {
+        this.#world.trace(`${member.name} resumes`);
+        process.resume();
+      }
+    });
+    return true;
+  }
+
+  #moveLeader(): boolean {
+    const { members } = this.#world;
+    const leader = members.find((member) => member.status()?.isLeader === true);
+    const to = members[this.#rng.below(members.length)] as SimMember;
+    const { node, process } = leader ?? {};
+    if (node === undefined || process === undefined) {
+      return false;
+    }
+    this.#world.trace(`leadership is to move to ${to.name}`);
+    process.after(0, () => {
+      node.moveLeader(to.id).then(
+        () => this.#world.marks.hit("leader moved"),
+        () => this.#world.marks.hit("leader not moved"),
+      );
+    });
+    return true;
+  }
+
+  #disturbDisk(member: SimMember, kind: "slowDisk" | "diskFull" | "writeError"): boolean {
+    const { device } = member;
+    if (device === undefined) {
+      return false;
+    }
+    this.#world.trace(`${member.name} gets ${kind}`);
+    if (kind === "slowDisk") {
+      device.slowMs = 5 + this.#rng.below(2 * this.#world.options.electionTimeoutMs);
+      this.#world.scheduler.after(this.#rng.below(10_000), () => {
+        device.slowMs = 0;
+      });
+      return true;
+    }
+    member.mayFail = true;
+    if (kind === "diskFull") {
+      device.isFull = true;
+    } else {
+      device.failNext = true;
+    }
+    return true;
+  }
+
+  /** Damage to what is at rest, in a minority of the members at most. */
+  #rot(member: SimMember, kind: "logRot" | "stateRot"): boolean {
+    const { members } = this.#world;
+    if (this.#rotten >= Math.floor((members.length - 1) / 2) || member.isSuspect) {
+      return false;
+    }
+    this.#crash(member, false);
+    const done =
+      kind === "logRot" ? member.disk.rotLog(this.#rng) : member.disk.rotState(this.#rng);
+    if (done) {
+      this.#rotten++;
+      member.isSuspect = true;
+      this.#world.trace(`${member.name} has ${kind}`);
+    }
+    return done;
+  }
+
+  #disturbNetwork(kind: FaultKind, victim: SimMember): boolean {
+    const { members, network, scheduler, options } = this.#world;
+    if (members.length === 1) {
+      return false;
+    }
+    const links = linksOf(kind, members, victim, this.#rng);
+    const fault = faultOf(kind, this.#rng, options.electionTimeoutMs);
+    this.#world.trace(
+      `${kind}: ${links.map(([from, to]) => `${from.name}>${to.name}`).join(" ")}`,
+    );
+    for (const [from, to] of links) {
+      network.setFault(from.id, to.id, fault);
+    }
+    scheduler.after(this.#rng.below(12 * options.electionTimeoutMs), () => {
+      if (!this.#isOver) {
+        for (const [from, to] of links) {
+          network.setFault(from.id, to.id, healthyLink);
+        }
+      }
+    });
+    return true;
+  }
+}
+
+type Link = readonly [SimMember, SimMember];
+
+function linksOf(
+  kind: FaultKind,
+  members: readonly SimMember[],
+  victim: SimMember,
+  rng: Rng,
+): Link[] {
+  const all = members.flatMap((from) =>
+    members.filter((to) => to !== from).map((to): Link => [from, to]),
+  );
+  const count = members.length;
+  switch (kind) {
+    case "isolate":
+      return all.filter(([from, to]) => from === victim || to === victim);
+    case "oneWay":
+      return rng.below(2) === 0
+        ? all.filter(([from]) => from === victim)
+        : all.filter(([, to]) => to === victim);
+    case "bridge":
+      // Two halves that only the victim connects.
+      return all.filter(
+        ([from, to]) =>
+          from !== victim && to !== victim && from.position % 2 !== to.position % 2,
+      );
+    case "ring":
+      // Everybody hears and is heard by the two neighbours only.
+      return all.filter(([from, to]) => {
+        const distance = (from.position - to.position + count) % count;
+        return distance !== 1 && distance !== count - 1;
+      });
+    case "partition": {
+      const side = members.map(() => rng.below(2));
+      return all.filter(([from, to]) => side[from.position] !== side[to.position]);
+    }
+    default:
+      return rng.below(2) === 0 ? all : all.filter(() => rng.below(3) === 0);
+  }
+}
+
+function faultOf(kind: FaultKind, rng: Rng, electionTimeoutMs: number): LinkFault {
+  switch (kind) {
+    case "loss":
+      return { ...healthyLink, loss: (1 + rng.below(60)) / 100 };
+    case "duplication":
+      return { ...healthyLink, duplication: (1 + rng.below(50)) / 100 };
+    case "reordering":
+      return { ...healthyLink, reordering: (1 + rng.below(50)) / 100 };
+    case "delay":
+      return { ...healthyLink, delayMs: 1 + rng.below(electionTimeoutMs) };
+    default:
+      return { ...healthyLink, cut: true };
+  }
+}

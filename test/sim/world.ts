@@ -1,0 +1,295 @@
+// The cluster and what surrounds it: simulated time, network, members with their disks. It starts
+// and ends processes, and has everything checked after each event.
+
+import { SeededRng, StorageError, CorruptionError, compareIds } from "../../src/base/index.ts";
+import type { ClusterId, Logger, MemberId, SnapshotMeta } from "../../src/base/index.ts";
+import { Membership } from "../../src/membership/index.ts";
+import { deriveClusterId, deriveMemberId, foundingRecords } from "../../src/node/index.ts";
+import { bootstrapState } from "../../src/raft/index.ts";
+import type { EffectPoint } from "./device.ts";
+import { VirtualDisk } from "./disk.ts";
+import { Ledger } from "./ledger.ts";
+import { Marks } from "./marks.ts";
+import { SimMember } from "./member.ts";
+import type { MemberSurroundings } from "./member.ts";
+import { SimNetwork } from "./network.ts";
+import type { SimOptions } from "./options.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Violation } from "./violation.ts";
+
+/** A process that ended by itself is gone after this, milliseconds. */
+const exitMs = 5;
+
+export interface ArmedCrash {
+  readonly point: EffectPoint;
+  /** How many such points pass before. */
+  skip: number;
+  readonly power: boolean;
+}
+
+export class World {
+  readonly options: SimOptions;
+  readonly scheduler = new Scheduler();
+  readonly network: SimNetwork;
+  readonly members: readonly SimMember[];
+  readonly ledger: Ledger;
+  readonly marks = new Marks();
+  /** One stream a purpose, so that a draw in one shifts no other. */
+  readonly crashRng: SeededRng;
+  readonly #armed = new Map<SimMember, ArmedCrash>();
+  readonly #killSoon = new Map<SimMember, boolean>();
+  readonly #trace: ((line: string) => void) | undefined;
+  #failure: unknown;
+  #hash = 0;
+  /** A member came down without anybody having asked for it; the nemesis restarts it. */
+  onDown: (member: SimMember) => void = () => {};
+
+  constructor(options: SimOptions, trace?: (line: string) => void) {
+    this.options = options;
+    this.#trace = trace;
+    this.network = new SimNetwork(this.scheduler, new SeededRng(options.seed, 2));
+    this.crashRng = new SeededRng(options.seed, 3);
+    this.members = this.#found();
+    this.ledger = new Ledger(
+      () => this.members,
+      () => this.scheduler.nowMs,
+      1,
+    );
+    this.network.onSend = (from, _to, type, bytes) => {
+      const sender = this.members.find((member) => member.id === from);
+      if (sender !== undefined) {
+        this.#guard(() => this.ledger.sent(sender, type, bytes));
+      }
+    };
+    for (const member of this.members) {
+      member.disk.onWrote((entries) => this.#guard(() => this.ledger.wrote(member, entries)));
+    }
+  }
+
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** A number that depends on everything that has happened. */
+  get hash(): number {
+    return this.#hash >>> 0;
+  }
+
+  get traces(): boolean {
+    return this.#trace !== undefined;
+  }
+
+  trace(line: string): void {
+    this.#trace?.(`${this.scheduler.nowMs.toFixed(2).padStart(10)} ${line}`);
+  }
+
+  fail(error: unknown): void {
+    if (this.#failure === undefined) {
+      this.#failure = error;
+      this.trace(`FAILED ${String(error)}`);
+    }
+  }
+
+  /** Mixes something that happened into the hash. */
+  note(value: number): void {
+    this.#hash = Math.imul(this.#hash ^ (value | 0), 0x9e3779b1);
+    this.#hash ^= this.#hash >>> 15;
+  }
+
+  /** Runs until `untilMs` of simulated time, or until something is broken. */
+  async run(untilMs: number): Promise<void> {
+    if (this.#failure !== undefined) {
+      return;
+    }
+    try {
+      await this.scheduler.run(untilMs, () => this.#afterEvent());
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  start(member: SimMember): void {
+    if (member.isLost || member.isUp) {
+      return;
+    }
+    this.trace(`${member.name} starts`);
+    member.start();
+  }
+
+  kill(member: SimMember, power: boolean): void {
+    if (!member.isUp) {
+      return;
+    }
+    this.trace(`${member.name} ${power ? "loses power" : "is killed"}`);
+    this.marks.hit(member.node === undefined ? "crash during start" : "crash");
+    this.#countDisk(member);
+    this.#armed.delete(member);
+    member.kill(this.crashRng, power);
+    this.#countDisk(member);
+  }
+
+  /** Kills `member` when it next reaches an effect boundary of that kind. */
+  arm(member: SimMember, crash: ArmedCrash): void {
+    this.#armed.set(member, crash);
+  }
+
+  disarm(member: SimMember): void {
+    this.#armed.delete(member);
+    this.#killSoon.delete(member);
+  }
+
+  #countDisk({ disk }: SimMember): void {
+    this.marks.count("torn tail cut", disk.tornTailsCut);
+    this.marks.count("engine batches lost", disk.batchesLost);
+    this.marks.count("install finished at start", disk.installsFinished);
+    this.marks.count("snapshot installed", disk.statesInstalled);
+    disk.tornTailsCut = 0;
+    disk.batchesLost = 0;
+    disk.installsFinished = 0;
+    disk.statesInstalled = 0;
+  }
+
+  /** Counters of disks whose processes live on. */
+  settleMarks(): void {
+    for (const member of this.members) {
+      this.#countDisk(member);
+    }
+    this.marks.count("election", this.ledger.elections);
+  }
+
+  #afterEvent(): boolean {
+    if (this.#killSoon.size > 0) {
+      const dying = [...this.#killSoon];
+      this.#killSoon.clear();
+      for (const [member, power] of dying) {
+        this.#guard(() => this.kill(member, power));
+        this.onDown(member);
+      }
+    }
+    for (const member of this.members) {
+      const { process } = member;
+      if (process?.ran === true) {
+        process.ran = false;
+        this.note(this.scheduler.nowMs * 1000 + member.position);
+        this.#guard(() => this.ledger.check(member));
+      }
+    }
+    return this.#failure !== undefined;
+  }
+
+  #guard(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #found(): SimMember[] {
+    const { options } = this;
+    const founders = Array.from({ length: options.members }, (_, i) => ({
+      id: deriveMemberId([`http://m${i + 1}:2380`], "sim"),
+      name: "",
+      peerUrls: [`http://m${i + 1}:2380`],
+      clientUrls: [],
+      isLearner: false,
+    }));
+    const ids = founders.map(({ id }) => id).sort(compareIds);
+    const clusterId = deriveClusterId(ids);
+    const { hardState, snapshot } = bootstrapState(ids);
+    const around = this.#surroundings(clusterId);
+    return founders.map(({ id }, position) => {
+      const membership = Membership.bootstrap(clusterId, founders);
+      const disk = new VirtualDisk({
+        identity: { clusterId, memberId: id as MemberId },
+        hardState,
+        snapshot: snapshot as SnapshotMeta,
+        founding: foundingRecords(membership, snapshot as SnapshotMeta),
+        segmentBytes: options.segmentBytes,
+        salt: options.seed + position + 1,
+      });
+      return new SimMember(id, position, disk, around);
+    });
+  }
+
+  #surroundings(clusterId: ClusterId): MemberSurroundings {
+    return {
+      scheduler: this.scheduler,
+      network: this.network,
+      options: this.options,
+      clusterId,
+      logger: (member) => this.#logger(member),
+      onPoint: (member, point) => this.#onPoint(member, point),
+      onStarted: (member) => this.trace(`${member.name} has started`),
+      onStopped: (member, error) => this.#onStopped(member, error),
+      onRefused: (member, error) => this.#onRefused(member, error),
+    };
+  }
+
+  #onPoint(member: SimMember, point: EffectPoint): void {
+    const armed = this.#armed.get(member);
+    if (armed?.point === point && armed.skip-- === 0) {
+      this.#armed.delete(member);
+      this.trace(`${member.name} at ${point}`);
+      this.marks.hit(`crash at ${point}`);
+      this.#killSoon.set(member, armed.power);
+    }
+  }
+
+  #onStopped(member: SimMember, error: unknown): void {
+    this.trace(`${member.name} stops by itself: ${String(error)}`);
+    const isDisk = error instanceof StorageError;
+    if (!(isDisk && member.mayFail)) {
+      this.fail(
+        new Violation(`${member.name} stopped without a fault: ${describe(error)}`, {
+          cause: error,
+        }),
+      );
+      return;
+    }
+    this.marks.hit("member stopped by its disk");
+    this.#leave(member, error);
+  }
+
+  #onRefused(member: SimMember, error: unknown): void {
+    this.trace(`${member.name} cannot start: ${String(error)}`);
+    if (!(error instanceof StorageError && member.mayFail)) {
+      this.fail(
+        new Violation(`${member.name} cannot start: ${describe(error)}`, { cause: error }),
+      );
+      return;
+    }
+    this.marks.hit("start refused");
+    this.#leave(member, error);
+  }
+
+  #leave(member: SimMember, error: unknown): void {
+    const life = member.lives;
+    if (error instanceof CorruptionError) {
+      this.marks.hit("corruption found");
+      member.isLost = true;
+    }
+    this.scheduler.after(exitMs, () => {
+      if (member.lives === life && member.isUp) {
+        this.kill(member, false);
+        this.onDown(member);
+      }
+    });
+  }
+
+  #logger(member: SimMember): Logger {
+    const line =
+      (level: string) =>
+      (fields: object, message: string): void => {
+        if (this.#trace !== undefined) {
+          const { err } = fields as { err?: unknown };
+          this.trace(`${member.name} ${level} ${message}${err === undefined ? "" : ` (${String(err)})`}`);
+        }
+      };
+    return { debug: () => {}, info: line("info"), warn: line("warn"), error: line("error") };
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
