@@ -99,8 +99,12 @@ export class MemberCore {
     return this.#status;
   }
 
+  /**
+   * Bytes that the quota counts. Files are measured now and then and written in the background, so
+   * they lag behind a fast writer; what the state holds is known at once.
+   */
   get sizeBytes(): number {
-    return this.#opened.engine.sizeBytes();
+    return Math.max(this.#opened.engine.sizeBytes(), this.machine.state.store.sizeInUseBytes);
   }
 
   /** Begins to take part; the links must be open. */
