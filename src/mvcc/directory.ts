@@ -6,7 +6,7 @@
 // stay in memory; their references and pages are loaded when needed and may be evicted.
 
 import { compareBytes, CorruptionError, emptyBytes } from "../base/index.ts";
-import { getU32, putVarint, VarintReader, varintLength } from "./numbers.ts";
+import { headOf, putVarint, VarintReader, varintLength } from "./numbers.ts";
 import type { Page } from "./page.ts";
 
 const format = 1;
@@ -124,7 +124,7 @@ export class FirstKeys {
     this.#heads = new Uint32Array(items.length);
     for (let i = 1; i < items.length; i++) {
       const { firstKey } = items[i] as { readonly firstKey: Uint8Array };
-      this.#heads[i] = headOf(firstKey, this.#prefix.length);
+      this.#heads[i] = headOf(firstKey, this.#prefix.length, firstKey.length);
     }
   }
 
@@ -144,7 +144,7 @@ export class FirstKeys {
         return difference < 0 ? 0 : high;
       }
     }
-    const head = headOf(key, prefix.length);
+    const head = headOf(key, prefix.length, key.length);
     let low = 0;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
@@ -169,18 +169,6 @@ function commonLength(a: Uint8Array, b: Uint8Array): number {
     length++;
   }
   return length;
-}
-
-/** The four bytes of `key` from `at` on as a number, zeros behind its end. */
-function headOf(key: Uint8Array, at: number): number {
-  if (key.length - at >= 4) {
-    return getU32(key, at);
-  }
-  let head = 0;
-  for (let i = at; i < at + 4; i++) {
-    head = head * 256 + (i < key.length ? (key[i] as number) : 0);
-  }
-  return head;
 }
 
 /** The shortest key that is above `below` and not above `first`. */

@@ -57,6 +57,8 @@ export interface EventDraft {
   create: number;
   version: number;
   lease: LeaseId;
+  /** Length of the encoded pair, once measured. */
+  pairBytes: number;
 }
 
 export class HistoryBlock {
@@ -116,7 +118,7 @@ export class HistoryBlock {
     return this.recordBytes + headBytesMax + bodyBytes + offsetBytes <= this.bytes.length;
   }
 
-  /** Appends an event that `hasRoom` accepted; returns the bytes it takes. */
+  /** Appends an event that was measured and that `hasRoom` accepted; returns the bytes it takes. */
   append(draft: EventDraft): number {
     const b = this.bytes;
     const { before, revision } = draft;
@@ -309,14 +311,9 @@ export class HistoryBlock {
   }
 }
 
-/** Length of an event's body. */
-export function bodyLength(draft: EventDraft): number {
-  const pair = draftPairLength(draft);
-  return (draft.deleted ? 3 : 1) + varintLength(pair) + pair;
-}
-
-function draftPairLength(draft: EventDraft): number {
-  return draft.deleted
+/** Length of an event's body; notes the pair's in the draft. */
+export function measureBody(draft: EventDraft): number {
+  const pair = draft.deleted
     ? pairLength(draft.key.length, 0, draft.revision, 0, 0, noLease)
     : pairLength(
         draft.key.length,
@@ -326,6 +323,8 @@ function draftPairLength(draft: EventDraft): number {
         draft.value.length,
         draft.lease,
       );
+  draft.pairBytes = pair;
+  return (draft.deleted ? 3 : 1) + varintLength(pair) + pair;
 }
 
 const noBytes = new Uint8Array(0);
@@ -337,7 +336,7 @@ function putBody(b: Uint8Array, start: number, draft: EventDraft): number {
     b[at++] = 0x01;
   }
   b[at++] = pairFieldTag;
-  at = putVarint(b, at, draftPairLength(draft));
+  at = putVarint(b, at, draft.pairBytes);
   return draft.deleted
     ? putPair(b, at, draft.key, 0, draft.revision, 0, noBytes, noLease)
     : putPair(

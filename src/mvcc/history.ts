@@ -7,7 +7,7 @@
 
 import { CorruptionError } from "../base/index.ts";
 import type { Group } from "./directory.ts";
-import { bodyLength, HistoryBlock } from "./history-block.ts";
+import { HistoryBlock, measureBody } from "./history-block.ts";
 import type { EventDraft } from "./history-block.ts";
 import { getU32, getU48, setU32, setU48 } from "./numbers.ts";
 import { hiddenFlag } from "./page.ts";
@@ -77,6 +77,7 @@ export class History {
   /** What the last `find` found. */
   block: HistoryBlock;
   index = 0;
+  bodyBytes = 0;
   cacheBytes = 0;
   /** Bytes appended since the last checkpoint. */
   appendedBytes = 0;
@@ -101,9 +102,10 @@ export class History {
     this.block = this.tail;
   }
 
-  /** Appends an event; returns the bytes that it takes. */
+  /** Appends an event; returns the bytes that it takes. `bodyBytes` of them, the last, are its body. */
   append(draft: EventDraft): number {
-    const length = bodyLength(draft);
+    const length = measureBody(draft);
+    this.bodyBytes = length;
     if (!this.tail.hasRoom(length)) {
       this.sealTail(length);
     }
@@ -160,7 +162,7 @@ export class History {
       if (slot < 0) {
         return slot === -1 ? "none" : "missing";
       }
-      block = this.cached(readEntry(this.tree.page, slot));
+      block = this.#cachedAt(this.tree.page, slot);
       if (block === undefined) {
         return "missing";
       }
@@ -493,13 +495,18 @@ export class History {
       return tail;
     }
     const pending = this.pending;
-    for (let i = pending.length - 1; i >= 0; i--) {
-      const block = pending[i] as HistoryBlock;
+    let low = 0;
+    let high = pending.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const block = pending[middle] as HistoryBlock;
       if (isAtOrAfter(revision, sub, block.firstRevision, block.firstSub)) {
-        return block;
+        low = middle + 1;
+      } else {
+        high = middle;
       }
     }
-    return undefined;
+    return low === 0 ? undefined : pending[low - 1];
   }
 
   /** The block after one that is pending; after the tail there is nothing. */
@@ -509,6 +516,15 @@ export class History {
     return isTail || (next === this.pending.length && this.tail.count === 0)
       ? undefined
       : (this.pending[next] ?? this.tail);
+  }
+
+  /** `cached` of the entry at a slot of the block tree; allocates nothing when it is there. */
+  #cachedAt(page: Page, slot: number): HistoryBlock | undefined {
+    page.copyKey(slot, this.#key);
+    const name = blockName(getU48(this.#key, 0), getU32(this.#key, 6));
+    const block = this.#cache.get(name);
+    const sizeBytes = getU32(page.bytes, page.imageAt(slot) + sizeAt);
+    return block?.recordBytes === sizeBytes ? block : this.cached(readEntry(page, slot));
   }
 
   #pendingAt(revision: number, sub: number): HistoryBlock | undefined {

@@ -15,7 +15,7 @@
 import { noLease } from "../base/index.ts";
 import type { LeaseId } from "../base/index.ts";
 import { getLease, getU32, getU48, setLease, setU32, setU48 } from "./numbers.ts";
-import { extraBytes, extrasMax, hiddenFlag, imageLength } from "./page.ts";
+import { extraBytes, extrasMax, hiddenFlag } from "./page.ts";
 import type { Page } from "./page.ts";
 import type { TreeLayout } from "./page-tree.ts";
 
@@ -142,24 +142,15 @@ export function levelOf(depth: number): number {
   return level;
 }
 
-/** Position of the newest event of the entry at a slot. */
+/** The entry's newest event. */
 export function modRevisionAt(page: Page, slot: number): number {
   return getU48(page.bytes, page.imageAt(slot) + modAt);
 }
 
-export function createRevisionAt(page: Page, slot: number): number {
-  return getU48(page.bytes, page.imageAt(slot) + createAt);
+export function modSubAt(page: Page, slot: number): number {
+  return getU32(page.bytes, page.imageAt(slot) + subAt);
 }
 
 export function isDeletedAt(page: Page, slot: number): boolean {
   return ((page.bytes[page.imageAt(slot)] as number) & hiddenFlag) !== 0;
-}
-
-/** A copy of an entry's image, to put it back later. */
-export function copyImage(page: Page, slot: number): Uint8Array {
-  const at = page.imageAt(slot);
-  const length = imageLength(page.payloadBytes, page.bytes[at] as number);
-  const image = new Uint8Array(length);
-  image.set(page.bytes.subarray(at, at + length));
-  return image;
 }

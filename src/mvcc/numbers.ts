@@ -34,6 +34,18 @@ export function setU32(b: Uint8Array, at: number, value: number): void {
   b[at + 3] = value;
 }
 
+/** The first four bytes of `b` from `at` to `end` as a number, zeros behind a shorter piece. */
+export function headOf(b: Uint8Array, at: number, end: number): number {
+  if (end - at >= 4) {
+    return getU32(b, at);
+  }
+  let head = 0;
+  for (let i = at; i < at + 4; i++) {
+    head = head * 256 + (i < end ? (b[i] as number) : 0);
+  }
+  return head;
+}
+
 /** Six bytes hold any revision or version that this store can reach (2^48). */
 export function getU48(b: Uint8Array, at: number): number {
   return (((b[at] as number) << 8) | (b[at + 1] as number)) * two32 + getU32(b, at + 2);

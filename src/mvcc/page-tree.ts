@@ -179,22 +179,19 @@ export class PageTree {
     countSpan: (page: Page, from: number, to: number) => number,
   ): number {
     let sum = 0;
-    for (let g = this.findGroup(start); g < this.groups.length; g++) {
+    const first = this.findGroup(start);
+    const last = end === undefined ? this.groups.length : this.findGroup(end);
+    for (let g = first; g <= last && g < this.groups.length; g++) {
       const group = this.groups[g] as Group;
-      if (end !== undefined && g > 0 && !isBelow(group.firstKey, end)) {
-        break;
-      }
-      const next = this.groups[g + 1]?.firstKey;
-      if (group.newest <= revision && isInside(group.firstKey, next, start, end)) {
+      const inside = (g > first || isAtOrBelow(start, group.firstKey)) && g < last;
+      if (inside && group.newest <= revision) {
         sum += group.visible;
-        continue;
-      }
-      if (group.refs === undefined) {
+      } else if (group.refs === undefined) {
         this.pager.wantGroup(group);
-        continue;
+      } else {
+        group.touched = true;
+        sum += this.#countGroup(group, start, g < last ? undefined : end, revision, countSpan);
       }
-      group.touched = true;
-      sum += this.#countGroup(group, next, start, end, revision, countSpan);
     }
     return sum;
   }
@@ -328,7 +325,6 @@ export class PageTree {
 
   #countGroup(
     group: Group,
-    groupEnd: Uint8Array | undefined,
     start: Uint8Array,
     end: Uint8Array | undefined,
     revision: number,
@@ -337,13 +333,11 @@ export class PageTree {
     let sum = 0;
     const refs = group.refs as PageRef[];
     const first = group.find(start);
-    for (let i = first; i < refs.length; i++) {
+    const last = end === undefined ? refs.length : group.find(end);
+    for (let i = first; i <= last && i < refs.length; i++) {
       const ref = refs[i] as PageRef;
-      if (i > first && end !== undefined && !isBelow(ref.firstKey, end)) {
-        break;
-      }
-      const next = refs[i + 1]?.firstKey ?? groupEnd;
-      if (ref.newest <= revision && isInside(ref.firstKey, next, start, end)) {
+      const inside = (i > first || isAtOrBelow(start, ref.firstKey)) && i < last;
+      if (inside && ref.newest <= revision) {
         sum += ref.visible;
         continue;
       }
@@ -353,8 +347,8 @@ export class PageTree {
         continue;
       }
       page.touched = true;
-      const to = end === undefined ? page.count : page.lowerBound(end);
-      sum += countSpan(page, page.lowerBound(start), to);
+      const to = i < last || end === undefined ? page.count : page.lowerBound(end);
+      sum += countSpan(page, i > first ? 0 : page.lowerBound(start), to);
     }
     return sum;
   }
@@ -596,15 +590,6 @@ function isBelow(a: Uint8Array, b: Uint8Array): boolean {
   return a.length < b.length;
 }
 
-/** Whether [first, next) lies in [start, end); undefined is no bound. */
-function isInside(
-  first: Uint8Array,
-  next: Uint8Array | undefined,
-  start: Uint8Array,
-  end: Uint8Array | undefined,
-): boolean {
-  if (isBelow(first, start)) {
-    return false;
-  }
-  return end === undefined || (next !== undefined && !isBelow(end, next));
+function isAtOrBelow(a: Uint8Array, b: Uint8Array): boolean {
+  return !isBelow(b, a);
 }

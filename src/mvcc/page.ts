@@ -1,22 +1,24 @@
 // A page: a sorted run of entries in one byte buffer, changed in place.
 //
 //   | header 32 | shared key prefix | entries, in any order ... free ... | slots, in key order |
-//   slot  = offset of an entry, 3 bytes; slots end at the end of the buffer
+//   slot  = offset of an entry, 3 bytes; first 4 bytes of its suffix (zeros behind a shorter one);
+//           slots end at the end of the buffer
 //   entry = suffix length 3 | image | suffix
 //   image = flags 1 | payload (one fixed size per tree) | extras, 10 bytes each
 //
-// No object exists per entry: a search reads the bytes, an update overwrites an image. The prefix
+// No object exists per entry: a search reads the bytes, an update overwrites an image. The first
+// bytes in the slots settle nearly every step of a search without going to the entry. The prefix
 // common to all keys is stored once, which halves the index of path-like keys. What is written to
 // the engine is this buffer without its free space; what is loaded is used as it came.
 //
 // Flag bit 0 hides an entry from `visible` (a tombstone, for keys); bits 4 to 6 count the extras.
 
 import { CorruptionError } from "../base/index.ts";
-import { getU24, getU32, getU48, setU24, setU32, setU48 } from "./numbers.ts";
+import { getU24, getU32, getU48, headOf, setU24, setU32, setU48 } from "./numbers.ts";
 
 const format = 1;
 const headerBytes = 32;
-const slotBytes = 3;
+const slotBytes = 7;
 /** Suffix length and flags. */
 const entryHeadBytes = 4;
 /** One extra: a position in history, revision(6) and sub(4). */
@@ -69,24 +71,15 @@ export class Page {
       return -1;
     }
     const slots = b.length - this.count * slotBytes;
-    const fixed = entryHeadBytes + this.payloadBytes;
+    const head = headOf(key, prefix, key.length);
     let low = 0;
     let high = this.count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const entry = getU24(b, slots + middle * slotBytes);
-      const length = getU24(b, entry);
-      const suffix = entry + fixed + ((b[entry + 3] as number) >> 4) * extraBytes;
-      const common = key.length - prefix < length ? key.length - prefix : length;
-      let order = 0;
-      for (let i = 0; i < common; i++) {
-        order = (key[prefix + i] as number) - (b[suffix + i] as number);
-        if (order !== 0) {
-          break;
-        }
-      }
+      const slot = slots + middle * slotBytes;
+      let order = head - getU32(b, slot + 3);
       if (order === 0) {
-        order = key.length - prefix - length;
+        order = this.#compareSuffix(key, prefix, getU24(b, slot));
         if (order === 0) {
           return middle;
         }
@@ -113,11 +106,18 @@ export class Page {
   }
 
   keyAt(slot: number): Uint8Array {
+    const length = getU24(this.bytes, this.#entryAt(slot));
+    const key = new Uint8Array(this.#prefixBytes + length);
+    this.copyKey(slot, key);
+    return key;
+  }
+
+  /** Writes an entry's key to the start of `key`, which is long enough. */
+  copyKey(slot: number, key: Uint8Array): void {
     const b = this.bytes;
     const entry = this.#entryAt(slot);
     const prefix = this.#prefixBytes;
     const length = getU24(b, entry);
-    const key = new Uint8Array(prefix + length);
     for (let i = 0; i < prefix; i++) {
       key[i] = b[headerBytes + i] as number;
     }
@@ -125,7 +125,6 @@ export class Page {
     for (let i = 0; i < length; i++) {
       key[prefix + i] = b[suffix + i] as number;
     }
-    return key;
   }
 
   /** Bytes that an entry would take with its whole key; the page's prefix makes no difference. */
@@ -159,6 +158,7 @@ export class Page {
     b.copyWithin(slots - slotBytes, slots, slots + slot * slotBytes);
     this.count++;
     setU24(b, slots - slotBytes + slot * slotBytes, entry);
+    setU32(b, slots - slotBytes + slot * slotBytes + 3, headOf(key, prefix, key.length));
     if (((image[0] as number) & hiddenFlag) === 0) {
       this.visible++;
     }
@@ -275,6 +275,22 @@ export class Page {
     return page;
   }
 
+  /** Orders the rest of `key` against an entry's suffix. */
+  #compareSuffix(key: Uint8Array, prefix: number, entry: number): number {
+    const b = this.bytes;
+    const length = getU24(b, entry);
+    const suffix = this.#suffixAt(entry);
+    const rest = key.length - prefix;
+    const common = rest < length ? rest : length;
+    for (let i = 0; i < common; i++) {
+      const order = (key[prefix + i] as number) - (b[suffix + i] as number);
+      if (order !== 0) {
+        return order;
+      }
+    }
+    return rest - length;
+  }
+
   #entryAt(slot: number): number {
     const b = this.bytes;
     return getU24(b, b.length - (this.count - slot) * slotBytes);
@@ -360,7 +376,6 @@ export class Page {
       const suffix = this.#suffixAt(entry);
       const length = getU24(old, entry);
       setU24(b, slotAt, at);
-      slotAt += slotBytes;
       setU24(b, at, length + shift);
       page.visible += 1 - ((old[entry + 3] as number) & hiddenFlag);
       at += 3;
@@ -373,6 +388,8 @@ export class Page {
       for (let i = suffix - (shift < 0 ? shift : 0); i < suffix + length; i++) {
         b[at++] = old[i] as number;
       }
+      setU32(b, slotAt + 3, headOf(b, at - length - shift, at));
+      slotAt += slotBytes;
     }
     page.#heapEnd = at;
     return page;

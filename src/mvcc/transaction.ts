@@ -9,7 +9,6 @@ import type { LeaseId, Revision } from "../base/index.ts";
 import type { KeyMeta, KeyRange, StoredEvent, StoredKeyValue } from "./contract.ts";
 import { HistoryEvent } from "./event.ts";
 import type { EventDraft } from "./history-block.ts";
-import { bodyLength } from "./history-block.ts";
 import type { HistoryMark } from "./history.ts";
 import { keyImageBytesMax, keyPayloadBytes, levelOf } from "./key-entry.ts";
 import type { KeyEntry } from "./key-entry.ts";
@@ -58,6 +57,7 @@ export class Writer {
       create: 0,
       version: 0,
       lease: noLease,
+      pairBytes: 0,
     };
   }
 
@@ -224,7 +224,7 @@ export class Writer {
     this.events.push(
       new HistoryEvent(
         block.bytes,
-        block.end - bodyLength(draft),
+        block.end - history.bodyBytes,
         block.end,
         draft.deleted,
         entry.deleted,
