@@ -6,6 +6,7 @@ import type { Commit } from "../mvcc/contract.ts";
 import { MissingRecords } from "../mvcc/index.ts";
 import { decodeCommand } from "../wire/index.ts";
 import { AlarmGate } from "./alarm-gate.ts";
+import { AuthGate } from "./auth-gate.ts";
 import type { CommandResult } from "./command.ts";
 import { StateExecutor } from "./executor.ts";
 import type { Executor, ReplicatedParts } from "./executor.ts";
@@ -30,7 +31,7 @@ export class Applier {
 
   constructor(parts: ReplicatedParts) {
     this.#parts = parts;
-    this.#executor = new AlarmGate(new StateExecutor(parts), parts.alarms);
+    this.#executor = new AlarmGate(new AuthGate(new StateExecutor(parts), parts), parts.alarms);
   }
 
   /**

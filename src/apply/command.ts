@@ -19,7 +19,21 @@ export type CommandKind =
   | "leaseExpiry"
   | "alarm"
   /** A started member makes its name and client URLs known (quoratepb.MemberAttributes). */
-  | "memberAttributes";
+  | "memberAttributes"
+  | "authEnable"
+  | "authDisable"
+  /** A simple token for a user whose password was right (quoratepb.TokenIssue). */
+  | "tokenIssue"
+  /** With the password's hash, never with the password (quoratepb.UserCreation, PasswordChange). */
+  | "userAdd"
+  | "userChangePassword"
+  | "userDelete"
+  | "userGrantRole"
+  | "userRevokeRole"
+  | "roleAdd"
+  | "roleDelete"
+  | "roleGrantPermission"
+  | "roleRevokePermission";
 
 export interface PutResult {
   readonly kind: "put";
@@ -77,5 +91,6 @@ export type CommandResult =
   | { readonly kind: "leaseRevoke"; readonly revision: Revision }
   /** `alarms` is what the command raised (or found raised) or disarmed. */
   | { readonly kind: "alarm"; readonly revision: Revision; readonly alarms: readonly Alarm[] }
+  | { readonly kind: "token"; readonly revision: Revision; readonly token: string }
   | { readonly kind: "done"; readonly revision: Revision }
   | ErrorResult;

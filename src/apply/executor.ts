@@ -1,7 +1,8 @@
 // What each command does to the state, once it may.
 
-import { emptyBytes, toLeaseId, toMemberId, toRevision, unreachable } from "../base/index.ts";
+import { emptyBytes, toLeaseId, toMemberId, toRevision } from "../base/index.ts";
 import type { LeaseId, LogIndex, Term } from "../base/index.ts";
+import type { AuthStore } from "../auth/index.ts";
 import type { Lessor } from "../lease/index.ts";
 import type { Membership } from "../membership/index.ts";
 import type { Commit, Store } from "../mvcc/contract.ts";
@@ -19,6 +20,7 @@ import {
 } from "../wire/index.ts";
 import type { DecodedCommand } from "../wire/index.ts";
 import type { Alarms } from "./alarms.ts";
+import { executeAuth } from "./auth-commands.ts";
 import type { CommandResult, DeleteRangeResult } from "./command.ts";
 import { executePut, executeTxn } from "./txn.ts";
 
@@ -28,6 +30,7 @@ export interface ReplicatedParts {
   readonly lessor: Lessor;
   readonly membership: Membership;
   readonly alarms: Alarms;
+  readonly auth: AuthStore;
 }
 
 /** Where in the log a command stands. */
@@ -78,7 +81,7 @@ export class StateExecutor implements Executor {
       case "memberAttributes":
         return this.#attributes(MemberAttributes.decode(body));
       default:
-        return unreachable(kind);
+        return executeAuth(this.#parts.auth, kind, body, position, store.revision);
     }
   }
 

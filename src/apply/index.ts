@@ -7,7 +7,7 @@
 // version) is thrown and stops this one.
 //
 // Read executor.ts first (what each command does), then txn.ts (how a txn runs), then applier.ts.
-// Policies are executors around an executor: alarm-gate.ts.
+// Policies are executors around an executor: alarm-gate.ts, auth-gate.ts.
 //
 // Records that are not in memory: the store throws MissingRecords, and the command is executed
 // again when they are loaded. Every command but leaseExpiry writes in one store transaction, so a
@@ -18,6 +18,7 @@
 export type * from "./command.ts";
 export { Alarms, alarmsKey } from "./alarms.ts";
 export { Applier } from "./applier.ts";
+export { KeyChecks } from "./auth-gate.ts";
 export type { ApplyOutcome } from "./applier.ts";
 export type { ReplicatedParts } from "./executor.ts";
 export { readTxn } from "./txn.ts";

@@ -15,6 +15,7 @@ import type {
 } from "../mvcc/contract.ts";
 import { KeyValue, TxnRequest } from "../wire/index.ts";
 import type { PutRequest, RequestOp } from "../wire/index.ts";
+import type { KeyChecks } from "./auth-gate.ts";
 import type { ErrorResult, PutResult, RangeOpResult, TxnOpResult, TxnResult } from "./command.ts";
 import { holds } from "./compare.ts";
 import { checkTxnRevision, toRangeQuery } from "./range.ts";
@@ -251,10 +252,20 @@ function runReads(reader: StoreReader, path: Path): TxnResult {
 
 /**
  * A TxnRequest whose operations are all ranges, on the applied state; for txns that need not go
- * through the log. Throws DecodeError, and MissingRecords as the store does.
+ * through the log. `permission` is looked at first, where authentication is on. Throws DecodeError,
+ * and MissingRecords as the store does.
  */
-export function readTxn(reader: StoreReader, encoded: Uint8Array): TxnResult | ErrorResult {
-  const path = choose(reader, TxnRequest.decode(encoded));
+export function readTxn(
+  reader: StoreReader,
+  encoded: Uint8Array,
+  permission?: KeyChecks,
+): TxnResult | ErrorResult {
+  const request = TxnRequest.decode(encoded);
+  const refusal = permission?.txn(request);
+  if (refusal !== undefined) {
+    return refuse(refusal);
+  }
+  const path = choose(reader, request);
   const code = check(reader, noLeases, path);
   return code === undefined ? runReads(reader, path) : refuse(code);
 }

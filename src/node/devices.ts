@@ -30,6 +30,8 @@ export interface NodeConfig {
   readonly requestSizeBytesMax: number;
   readonly quotaBytes: number;
   readonly memoryBudgetBytes: number;
+  /** How long a simple token lives unused, milliseconds; 300,000 when not given. */
+  readonly authTokenTtlMs?: number | undefined;
   readonly progressNotifyIntervalMs: number;
   /** Learners that the cluster may have at once. */
   readonly learnersMax: number;

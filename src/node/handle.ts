@@ -11,6 +11,7 @@ import type {
   Term,
 } from "../base/index.ts";
 import type { CommandKind, CommandResult, TxnResult } from "../apply/command.ts";
+import type { AuthReader, Caller } from "../auth/index.ts";
 import type { StoreReader } from "../mvcc/contract.ts";
 import type { WatchStream, WatchStreamSink } from "../mvcc/watch-contract.ts";
 
@@ -26,6 +27,7 @@ export type {
   StoreReader,
 } from "../mvcc/contract.ts";
 export type * from "../mvcc/watch-contract.ts";
+export type { AuthReader, Caller } from "../auth/index.ts";
 export type { CommandKind, CommandResult, TxnOpResult, TxnResult } from "../apply/command.ts";
 
 export interface Member {
@@ -65,9 +67,16 @@ export interface StateReader {
   readonly store: StoreReader;
   /**
    * Evaluates an encoded TxnRequest whose operations are all ranges, by the rules that apply
-   * follows: comparisons, then the ranges of the chosen branch.
+   * follows: whether `caller` may, comparisons, then the ranges of the chosen branch.
    */
-  readTxn(encoded: Uint8Array): TxnResult | ErrorResult;
+  readTxn(encoded: Uint8Array, caller?: Caller): TxnResult | ErrorResult;
+  /**
+   * For permissions at the moment of reading. Whoever reads keys for a client asks it first:
+   * nothing else in a reader knows who asks.
+   */
+  readonly auth: AuthReader;
+  /** Whether the caller may write every key of a lease; undefined for yes. */
+  checkLease(caller: Caller | undefined, id: LeaseId): ErrorCode | undefined;
   /** Granted leases, ids ascending. */
   leaseIds(): LeaseId[];
   leaseExists(id: LeaseId): boolean;
@@ -89,14 +98,19 @@ export interface HashResult {
 }
 
 export interface NodeHandle {
+  /** Users, roles and permissions as applied here now; cheap. */
+  readonly auth: AuthReader;
+  /** Who was given a simple token, which lives on as it is used; undefined for none that is known. */
+  userOfToken(token: string): string | undefined;
   /** Cheap: asked once or twice for every request. */
   status(): NodeStatus;
   /**
    * Replicates a command and resolves with what applying it gave, once it is durable on a quorum
    * and applied here. `encoded` is the request message of that kind, already validated.
-   * A deterministic failure comes back as `{ kind: "error", code }`.
+   * A deterministic failure comes back as `{ kind: "error", code }`. While authentication is on
+   * `caller` must be permitted: a client's, or `system` for what the cluster does by itself.
    */
-  propose(kind: CommandKind, encoded: Uint8Array): Promise<CommandResult>;
+  propose(kind: CommandKind, encoded: Uint8Array, caller?: Caller): Promise<CommandResult>;
   /**
    * Runs `read` on the applied state: at once when serializable and in memory, else after a
    * ReadIndex round and the loading of what it misses (so `read` may run several times; it must

@@ -13,7 +13,7 @@ import { encodeCommand } from "../wire/index.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { decodeConfChange, toRaftChange } from "./conf-change.ts";
 import type { NodeConfig, NodeDevices } from "./devices.ts";
-import type { CommandKind, CommandResult, StateReader } from "./handle.ts";
+import type { Caller, CommandKind, CommandResult, StateReader } from "./handle.ts";
 import type { NodeMetrics } from "./node-metrics.ts";
 import { ParkedProposals } from "./parked-proposals.ts";
 import type { PeerExchange } from "./peer-exchange.ts";
@@ -113,7 +113,7 @@ export class MemberCore {
     this.driver.schedule();
   }
 
-  propose(kind: CommandKind, encoded: Uint8Array): Promise<CommandResult> {
+  propose(kind: CommandKind, encoded: Uint8Array, caller: Caller): Promise<CommandResult> {
     if (encoded.length > this.#config.requestSizeBytesMax) {
       throw new QuorateError("requestTooLarge");
     }
@@ -124,8 +124,8 @@ export class MemberCore {
     const data = encodeCommand(kind, encoded, {
       origin: this.proposals.origin,
       sequence,
-      user: "",
-      authRevision: 0,
+      user: caller.user,
+      authRevision: caller.authRevision,
     });
     const answer = this.proposals.wait(sequence, this.deadlineMs());
     this.#parked.propose(sequence, data);

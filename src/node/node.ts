@@ -2,11 +2,14 @@
 // is in member-core.ts; here are the member's life (start, ticks, stop) and the services around
 // the core. Everything outside comes in as devices, so the simulator runs this same class.
 
+import { nobody, system } from "../auth/index.ts";
 import { noMember, QuorateError } from "../base/index.ts";
 import type { LeaseId, MemberId, MetricsRegistry, Revision, Timer } from "../base/index.ts";
 import type { RaftStatus } from "../raft/index.ts";
 import type { NodeConfig, NodeDevices } from "./devices.ts";
 import type {
+  AuthReader,
+  Caller,
   CommandKind,
   CommandResult,
   HashResult,
@@ -32,6 +35,9 @@ import { SnapshotExchange } from "./snapshot-exchange.ts";
 
 /** Housekeeping (time-outs, leases) runs about this often, milliseconds. */
 const housekeepingMs = 250;
+
+/** How long a simple token lives unused, milliseconds (etcd's --auth-token-ttl). */
+const authTokenTtlMsDefault = 300_000;
 
 /** This member is no longer part of the cluster, and its data is of no use to it any more. */
 export class RemovedError extends Error {
@@ -149,9 +155,22 @@ export class QuorateNode implements NodeHandle {
     };
   }
 
-  async propose(kind: CommandKind, encoded: Uint8Array): Promise<CommandResult> {
+  get auth(): AuthReader {
+    return this.#core.machine.state.auth;
+  }
+
+  userOfToken(token: string): string | undefined {
+    const { tokens } = this.#core.machine.state.auth;
+    return tokens.use(token, this.#devices.clock.monotonicMs(), this.#tokenTtlMs);
+  }
+
+  async propose(
+    kind: CommandKind,
+    encoded: Uint8Array,
+    caller: Caller = nobody,
+  ): Promise<CommandResult> {
     this.#checkRunning();
-    return this.#core.propose(kind, encoded);
+    return this.#core.propose(kind, encoded, caller);
   }
 
   read<T>(linearizable: boolean, read: (state: StateReader) => T): T | Promise<T> {
@@ -256,7 +275,7 @@ export class QuorateNode implements NodeHandle {
         term: () => this.#core.status.term,
         linearize: () => this.#core.linearize(),
         read: (linearizable, read) => this.read(linearizable, read),
-        propose: (kind, encoded) => this.propose(kind, encoded),
+        propose: (kind, encoded) => this.propose(kind, encoded, system),
       },
       this.#devices.network,
       this.#devices.clock,
@@ -315,6 +334,10 @@ export class QuorateNode implements NodeHandle {
     );
   }
 
+  get #tokenTtlMs(): number {
+    return this.#config.authTokenTtlMs ?? authTokenTtlMsDefault;
+  }
+
   #tick(): void {
     const { clock } = this.#devices;
     this.#tickTimer = clock.after(this.#config.heartbeatIntervalMs, () => this.#tick());
@@ -328,6 +351,7 @@ export class QuorateNode implements NodeHandle {
 
   #housekeeping(nowMs: number): void {
     this.#core.expireWaiters(nowMs);
+    this.#core.machine.state.auth.tokens.expire(nowMs, this.#tokenTtlMs);
     this.#leases.tick();
     this.#core.machine.state.hub.progress(nowMs);
     const isStuck = this.#core.driver.writeElapsedMs(nowMs) > this.#config.electionTimeoutMs;

@@ -1,6 +1,7 @@
 // A started member makes its name and client URLs known to the cluster, and again whenever they
 // have changed since it last did.
 
+import { system } from "../auth/index.ts";
 import type { Clock } from "../base/index.ts";
 import { MemberAttributes } from "../wire/index.ts";
 import type { NodeConfig } from "./devices.ts";
@@ -26,7 +27,7 @@ export async function publishAttributes(
       if (isPublished(members, config)) {
         return;
       }
-      await handle.propose("memberAttributes", encoded);
+      await handle.propose("memberAttributes", encoded, system);
     } catch {
       // No leader yet, or it changed: the next attempt tells.
       await new Promise<void>((resolve) => {

@@ -4,8 +4,9 @@
 
 import { CorruptionError, readU64, toLogIndex, toTerm, writeU64 } from "../base/index.ts";
 import type { ConfState, LogIndex, Rng, SnapshotMeta, Term } from "../base/index.ts";
-import { Alarms, alarmsKey, Applier, readTxn } from "../apply/index.ts";
+import { Alarms, alarmsKey, Applier, KeyChecks, readTxn } from "../apply/index.ts";
 import type { ReplicatedParts } from "../apply/index.ts";
+import { authKey, AuthStore, roleRange, userRange } from "../auth/index.ts";
 import { Lessor, leaseRange } from "../lease/index.ts";
 import { decodeMembership, membershipKey } from "../membership/index.ts";
 import type { Membership } from "../membership/index.ts";
@@ -46,10 +47,11 @@ export interface StateOptions {
 
 /** Opens the state that `engine` holds, up to its applied index. */
 export async function openState(engine: Engine, options: StateOptions): Promise<OpenedState> {
-  const [applied, members, alarmRecord] = await engine.getMany([
+  const [applied, members, alarmRecord, authRecord] = await engine.getMany([
     appliedKey,
     membershipKey,
     alarmsKey,
+    authKey,
   ]);
   if (applied === undefined || members === undefined || applied.length !== 16) {
     throw new CorruptionError("the state has no record of what was applied to it");
@@ -63,11 +65,12 @@ export async function openState(engine: Engine, options: StateOptions): Promise<
   if (alarmRecord !== undefined) {
     alarms.load(alarmRecord);
   }
+  const auth = await openAuth(engine, authRecord);
   const store = await openStore(engine, {
     ...options.store,
     memoryBudgetBytes: options.memoryBudgetBytes,
   });
-  const parts = { store, lessor, membership, alarms };
+  const parts = { store, lessor, membership, alarms, auth };
   const hub = new WatchHub(store, {
     rng: options.rng,
     progressIntervalMs: options.progressNotifyIntervalMs,
@@ -78,6 +81,18 @@ export async function openState(engine: Engine, options: StateOptions): Promise<
     applied: { index: toLogIndex(readU64(applied, 0)), term: toTerm(readU64(applied, 8)) },
     conf: membership.confState,
   };
+}
+
+async function openAuth(engine: Engine, record: Uint8Array | undefined): Promise<AuthStore> {
+  const auth = new AuthStore();
+  auth.load(record);
+  for await (const rows of engine.scan({ ...roleRange })) {
+    auth.loadRoles(rows);
+  }
+  for await (const rows of engine.scan({ ...userRange })) {
+    auth.loadUsers(rows);
+  }
+  return auth;
 }
 
 /** One consistent point: everything that changed since the last one, and where it stands. */
@@ -91,6 +106,7 @@ export function takeCheckpoint(
     ...state.lessor.collectDirty(),
     ...state.membership.collectDirty(),
     ...state.alarms.collectDirty(),
+    ...state.auth.collectDirty(),
     appliedRecord(index, term),
   ];
   return { operations, meta: { index, term, conf: state.membership.confState } };
@@ -104,7 +120,14 @@ export function stateReader(state: ReplicatedState): StateReader {
     leaseExists: (id) => state.lessor.has(id),
     members: () => state.membership.members(),
     alarms: () => state.alarms.list(),
-    readTxn: (request) => readTxn(state.store, request),
+    auth: state.auth,
+    checkLease: (caller, id) => new KeyChecks(state.auth, state.store, caller).lease(id),
+    readTxn: (request, caller) =>
+      readTxn(
+        state.store,
+        request,
+        state.auth.enabled ? new KeyChecks(state.auth, state.store, caller) : undefined,
+      ),
   };
 }
 

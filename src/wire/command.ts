@@ -17,6 +17,18 @@ export const commandBodyFields = {
   leaseExpiry: 15,
   alarm: 16,
   memberAttributes: 17,
+  authEnable: 18,
+  authDisable: 19,
+  tokenIssue: 20,
+  userAdd: 21,
+  userDelete: 22,
+  userChangePassword: 23,
+  userGrantRole: 24,
+  userRevokeRole: 25,
+  roleAdd: 26,
+  roleDelete: 27,
+  roleGrantPermission: 28,
+  roleRevokePermission: 29,
 } as const;
 
 export type CommandBodyKind = keyof typeof commandBodyFields;

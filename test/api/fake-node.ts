@@ -20,6 +20,7 @@ import {
   toRevision,
   toTerm,
 } from "../../src/base/index.ts";
+import { AuthStore } from "../../src/auth/index.ts";
 import type {
   Alarm,
   CommandKind,
@@ -67,6 +68,7 @@ export class FakeNode implements NodeHandle {
   readonly store = new FakeStore();
   readonly leases = new Map<LeaseId, number>();
   alarms: Alarm[] = [];
+  readonly auth = new AuthStore();
   readonly proposed: { readonly kind: CommandKind; readonly body: Uint8Array }[] = [];
   readonly members: Member[] = [];
   /** Linearizable and other reads made. */
@@ -98,6 +100,10 @@ export class FakeNode implements NodeHandle {
       quotaBytes: 2 ** 31,
       ...this.statusOverrides,
     };
+  }
+
+  userOfToken(token: string): string | undefined {
+    return this.auth.tokens.use(token, 0, 1);
   }
 
   async propose(kind: CommandKind, encoded: Uint8Array): Promise<CommandResult> {
@@ -231,6 +237,8 @@ export class FakeNode implements NodeHandle {
       leaseExists: (id) => this.leases.has(id),
       members: () => this.members,
       alarms: () => this.alarms,
+      auth: this.auth,
+      checkLease: (caller) => this.auth.checkRoot(caller),
     };
   }
 

@@ -11,6 +11,7 @@ import {
   utf8,
 } from "../../src/base/index.ts";
 import { Alarms, alarmsKey, Applier, readTxn } from "../../src/apply/index.ts";
+import { AuthStore } from "../../src/auth/index.ts";
 import { Lessor } from "../../src/lease/index.ts";
 import { Membership } from "../../src/membership/index.ts";
 import {
@@ -29,7 +30,8 @@ const envelope = { origin: 0xffff_ffff_ffff_fff0n, sequence: 77, user: "", authR
 function world(): { readonly store: ModelStore; readonly applier: Applier } {
   const store = new ModelStore();
   const membership = Membership.bootstrap(toClusterId(1n), []);
-  const parts = { store, lessor: new Lessor(), membership, alarms: new Alarms() };
+  const alarms = new Alarms();
+  const parts = { store, lessor: new Lessor(), membership, alarms, auth: new AuthStore() };
   return { store, applier: new Applier(parts) };
 }
 

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { bytesToHex, SeededRng, toClusterId, toLogIndex, toTerm } from "../../src/base/index.ts";
 import type { LeaseId } from "../../src/base/index.ts";
 import { Alarms, Applier } from "../../src/apply/index.ts";
+import { AuthStore } from "../../src/auth/index.ts";
 import type { ApplyOutcome } from "../../src/apply/index.ts";
 import { Lessor } from "../../src/lease/index.ts";
 import { Membership } from "../../src/membership/index.ts";
@@ -29,6 +30,7 @@ class World {
       lessor: this.lessor,
       membership: Membership.bootstrap(toClusterId(1n), []),
       alarms: new Alarms(),
+      auth: new AuthStore(),
     });
   }
 

@@ -26,6 +26,7 @@ import {
   utf8,
 } from "../../src/base/index.ts";
 import { Alarms, Applier, readTxn } from "../../src/apply/index.ts";
+import { AuthStore } from "../../src/auth/index.ts";
 import type { CommandKind, CommandResult, TxnOpResult } from "../../src/apply/index.ts";
 import { Lessor } from "../../src/lease/index.ts";
 import { Membership } from "../../src/membership/index.ts";
@@ -264,11 +265,13 @@ class ScriptRun {
     { id: toMemberId(7n), name: "", peerUrls: ["http://a"], clientUrls: [], isLearner: false },
   ]);
   readonly #alarms = new Alarms();
+  readonly #auth = new AuthStore();
   readonly #applier = new Applier({
     store: this.#store,
     lessor: this.#lessor,
     membership: this.#membership,
     alarms: this.#alarms,
+    auth: this.#auth,
   });
   #term = 1;
   #index = 0;

@@ -7,6 +7,7 @@ import { concatBytes, SeededRng, silentLogger, utf8 } from "../../src/base/index
 import { MetricsRegistry } from "../../src/base/index.ts";
 import type { Clock, MemberId, ClusterId, Term } from "../../src/base/index.ts";
 import type { ReplyBytes, RpcError, StreamCall } from "../../src/grpc/index.ts";
+import { AuthStore } from "../../src/auth/index.ts";
 import { WatchHub } from "../../src/mvcc/watch-hub.ts";
 import type { NodeHandle } from "../../src/node/handle.ts";
 import { WatchCreateRequest, WatchRequest, WatchResponse } from "../../src/wire/index.ts";
@@ -98,8 +99,9 @@ function setUp() {
       term: 7 as Term,
       revision: store.revision,
     }),
-    openWatchStream: (sink) => hub.openStream(sink),
-  } as Partial<NodeHandle> as NodeHandle;
+    openWatchStream: (sink: Parameters<NodeHandle["openWatchStream"]>[0]) => hub.openStream(sink),
+    auth: new AuthStore(),
+  } as unknown as NodeHandle;
   const api = new ApiContext({
     handle,
     clock: {} as Clock,

@@ -137,6 +137,18 @@ test("a command's envelope is that of quoratepb.Command, of every kind", () => {
     leaseExpiry: "quoratepb.LeaseExpiry",
     alarm: "etcdserverpb.AlarmRequest",
     memberAttributes: "quoratepb.MemberAttributes",
+    authEnable: "etcdserverpb.AuthEnableRequest",
+    authDisable: "etcdserverpb.AuthDisableRequest",
+    tokenIssue: "quoratepb.TokenIssue",
+    userAdd: "quoratepb.UserCreation",
+    userDelete: "etcdserverpb.AuthUserDeleteRequest",
+    userChangePassword: "quoratepb.PasswordChange",
+    userGrantRole: "etcdserverpb.AuthUserGrantRoleRequest",
+    userRevokeRole: "etcdserverpb.AuthUserRevokeRoleRequest",
+    roleAdd: "etcdserverpb.AuthRoleAddRequest",
+    roleDelete: "etcdserverpb.AuthRoleDeleteRequest",
+    roleGrantPermission: "etcdserverpb.AuthRoleGrantPermissionRequest",
+    roleRevokePermission: "etcdserverpb.AuthRoleRevokePermissionRequest",
   };
   expect(Object.keys(bodyTypes).sort()).toEqual(Object.keys(commandBodyFields).sort());
   for (const [kind, type] of Object.entries(bodyTypes) as [CommandBodyKind, string][]) {

@@ -774,6 +774,18 @@ export const messageDescriptors: Readonly<Record<string, MessageDescriptor>> = {
       { number: 15, name: "lease_expiry", jsonName: "leaseExpiry", property: "leaseExpiry", type: "quoratepb.LeaseExpiry", repeated: false, oneof: "body" },
       { number: 16, name: "alarm", jsonName: "alarm", property: "alarm", type: "etcdserverpb.AlarmRequest", repeated: false, oneof: "body" },
       { number: 17, name: "member_attributes", jsonName: "memberAttributes", property: "memberAttributes", type: "quoratepb.MemberAttributes", repeated: false, oneof: "body" },
+      { number: 18, name: "auth_enable", jsonName: "authEnable", property: "authEnable", type: "etcdserverpb.AuthEnableRequest", repeated: false, oneof: "body" },
+      { number: 19, name: "auth_disable", jsonName: "authDisable", property: "authDisable", type: "etcdserverpb.AuthDisableRequest", repeated: false, oneof: "body" },
+      { number: 20, name: "token_issue", jsonName: "tokenIssue", property: "tokenIssue", type: "quoratepb.TokenIssue", repeated: false, oneof: "body" },
+      { number: 21, name: "user_add", jsonName: "userAdd", property: "userAdd", type: "quoratepb.UserCreation", repeated: false, oneof: "body" },
+      { number: 22, name: "user_delete", jsonName: "userDelete", property: "userDelete", type: "etcdserverpb.AuthUserDeleteRequest", repeated: false, oneof: "body" },
+      { number: 23, name: "user_change_password", jsonName: "userChangePassword", property: "userChangePassword", type: "quoratepb.PasswordChange", repeated: false, oneof: "body" },
+      { number: 24, name: "user_grant_role", jsonName: "userGrantRole", property: "userGrantRole", type: "etcdserverpb.AuthUserGrantRoleRequest", repeated: false, oneof: "body" },
+      { number: 25, name: "user_revoke_role", jsonName: "userRevokeRole", property: "userRevokeRole", type: "etcdserverpb.AuthUserRevokeRoleRequest", repeated: false, oneof: "body" },
+      { number: 26, name: "role_add", jsonName: "roleAdd", property: "roleAdd", type: "etcdserverpb.AuthRoleAddRequest", repeated: false, oneof: "body" },
+      { number: 27, name: "role_delete", jsonName: "roleDelete", property: "roleDelete", type: "etcdserverpb.AuthRoleDeleteRequest", repeated: false, oneof: "body" },
+      { number: 28, name: "role_grant_permission", jsonName: "roleGrantPermission", property: "roleGrantPermission", type: "etcdserverpb.AuthRoleGrantPermissionRequest", repeated: false, oneof: "body" },
+      { number: 29, name: "role_revoke_permission", jsonName: "roleRevokePermission", property: "roleRevokePermission", type: "etcdserverpb.AuthRoleRevokePermissionRequest", repeated: false, oneof: "body" },
     ],
   },
   "quoratepb.LeaseCheckpoints": {
@@ -796,6 +808,36 @@ export const messageDescriptors: Readonly<Record<string, MessageDescriptor>> = {
       { number: 1, name: "member_id", jsonName: "memberId", property: "memberId", type: "uint64", repeated: false },
       { number: 2, name: "name", jsonName: "name", property: "name", type: "string", repeated: false },
       { number: 3, name: "client_urls", jsonName: "clientUrls", property: "clientUrls", type: "string", repeated: true },
+    ],
+  },
+  "quoratepb.TokenIssue": {
+    module: "storage",
+    fields: [
+      { number: 1, name: "name", jsonName: "name", property: "name", type: "string", repeated: false },
+      { number: 2, name: "prefix", jsonName: "prefix", property: "prefix", type: "string", repeated: false },
+      { number: 3, name: "auth_revision", jsonName: "authRevision", property: "authRevision", type: "uint64", repeated: false, asNumber: true },
+    ],
+  },
+  "quoratepb.UserCreation": {
+    module: "storage",
+    fields: [
+      { number: 1, name: "name", jsonName: "name", property: "name", type: "string", repeated: false },
+      { number: 2, name: "password_hash", jsonName: "passwordHash", property: "passwordHash", type: "bytes", repeated: false },
+      { number: 3, name: "no_password", jsonName: "noPassword", property: "noPassword", type: "bool", repeated: false },
+    ],
+  },
+  "quoratepb.PasswordChange": {
+    module: "storage",
+    fields: [
+      { number: 1, name: "name", jsonName: "name", property: "name", type: "string", repeated: false },
+      { number: 2, name: "password_hash", jsonName: "passwordHash", property: "passwordHash", type: "bytes", repeated: false },
+    ],
+  },
+  "quoratepb.AuthRecord": {
+    module: "storage",
+    fields: [
+      { number: 1, name: "enabled", jsonName: "enabled", property: "enabled", type: "bool", repeated: false },
+      { number: 2, name: "revision", jsonName: "revision", property: "revision", type: "uint64", repeated: false, asNumber: true },
     ],
   },
   "quoratepb.ConfChange": {
