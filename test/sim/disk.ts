@@ -54,6 +54,11 @@ export class VirtualDisk {
     this.#wal.onWrote = hear;
   }
 
+  /** Where the state in use stood when it was received; 0 when it was not. */
+  get installedIndex(): number {
+    return this.#installed?.index ?? 0;
+  }
+
   get device(): Device | undefined {
     return this.#device;
   }
@@ -73,7 +78,9 @@ export class VirtualDisk {
     if (power) {
       this.batchesLost += this.#state.powerCut(rng);
     }
-    this.#wal.durable = DurableLog.of(replayFiles(this.#wal).recovered);
+    if (this.logIsReadable()) {
+      this.#wal.durable = DurableLog.of(replayFiles(this.#wal).recovered);
+    }
   }
 
   install(files: EngineFiles, meta: SnapshotMeta): void {

@@ -11,6 +11,7 @@ import type {
   PeerLinkStatus,
   PeerNetwork,
 } from "../../src/peer/index.ts";
+import { decodeMessage } from "../../src/node/peer-codec.ts";
 import type { SimProcess } from "./process.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -196,7 +197,7 @@ class AttachedNetwork implements PeerNetwork {
       if (!handlers.isRemoved(this.#self)) {
         ignoringDecodeErrors(() => handlers.onFrame(this.#self, { type: frame.type, bytes }));
       }
-    }, true);
+    }, isRepeatable(bytes));
   }
 
   request(to: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
@@ -276,6 +277,14 @@ async function* each(
   if (arriving < chunks.length) {
     throw new Error("the transfer broke off");
   }
+}
+
+/**
+ * Forwarded proposals must not arrive twice: a connection does not double them, and the core
+ * relies on it.
+ */
+function isRepeatable(frame: Uint8Array): boolean {
+  return decodeMessage(frame).kind !== "proposeForward";
 }
 
 /** A frame that does not parse drops the link, and nothing else. */

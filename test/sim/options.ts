@@ -101,7 +101,7 @@ export function chooseOptions(seed: number, overrides: Partial<SimOptions> = {})
     watchers: pick(rng, [0, 2, 4]),
     keys: pick(rng, [3, 10, 30]),
     valueBytesMax: pick(rng, [16, 16, 200, 2_000]),
-    thinkMs: pick(rng, [20, 100, 400]),
+    thinkMs: pick(rng, [50, 200, 600]),
     patienceMs: pick(rng, [500, 3_000, 10_000]),
     leaseTtlSecondsMax: pick(rng, [3, 8, 20]),
     compactEveryMs: pick(rng, [500, 3_000, 1_000_000]),

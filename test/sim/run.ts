@@ -98,7 +98,7 @@ class Life {
         for (const record of watcher.records) {
           record.check(ledger.model);
         }
-        watcher.settled?.checkComplete(ledger.model);
+        watcher.settledAt(this.#healed)?.checkComplete(ledger.model);
       }
     } catch (error) {
       this.#world.fail(error);
@@ -217,7 +217,7 @@ class Life {
       });
       this.#readOld(member);
     }
-    await world.run(world.scheduler.nowMs + 5_000);
+    await world.run(world.scheduler.nowMs + answerWithinMs);
     this.#guard(() => {
       const told = [...hashes.values()];
       demand(told.length === this.#healed.length, "a healed member gave no hash");

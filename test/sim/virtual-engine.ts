@@ -27,12 +27,18 @@ function applyBatch(rows: Map<string, StoredRow>, batch: Batch): void {
   for (const operation of batch) {
     const name = bytesToHex(operation.key);
     if (operation.kind === "put") {
-      const key = new Uint8Array(operation.key);
-      rows.set(name, { key, value: new Uint8Array(operation.value), rotten: false });
+      rows.set(name, { key: operation.key, value: operation.value, rotten: false });
     } else {
       rows.delete(name);
     }
   }
+}
+
+function copyOperation(operation: BatchOperation): BatchOperation {
+  const key = new Uint8Array(operation.key);
+  return operation.kind === "put"
+    ? { kind: "put", key, value: new Uint8Array(operation.value) }
+    : { kind: "delete", key };
 }
 
 /** The files of an engine. */
@@ -47,13 +53,12 @@ export class EngineFiles {
   }
 
   write(batch: Batch, sync: boolean): void {
-    const copy = batch.map((operation) => ({ ...operation }));
-    applyBatch(this.#rows, copy);
+    applyBatch(this.#rows, batch);
     if (sync) {
       this.#synced = new Map(this.#rows);
       this.#unsynced = [];
     } else {
-      this.#unsynced.push(copy);
+      this.#unsynced.push(batch);
     }
   }
 
@@ -162,12 +167,14 @@ export class VirtualEngine implements Engine {
 
   async write(batch: Batch, options: { readonly sync: boolean }): Promise<void> {
     this.#checkOpen();
-    const write = (): void => this.#files.write(batch, options.sync);
+    // The caller may change its bytes as soon as this call has returned.
+    const copy = batch.map(copyOperation);
+    const write = (): void => this.#files.write(copy, options.sync);
     await this.#device.write("engine", {
       whole: write,
       torn: (rng) => {
         if (rng.below(2) === 0) {
-          this.#files.write(batch, false);
+          this.#files.write(copy, false);
         }
       },
     });

@@ -92,10 +92,13 @@ export class Watcher {
     }
   }
 
-  /** The session that must have got everything by the end; undefined when it has none. */
-  get settled(): WatchRecord | undefined {
+  /** The watch that must have got everything by the end; undefined when none is at `healed`. */
+  settledAt(healed: readonly SimMember[]): WatchRecord | undefined {
     const session = this.#session;
-    return session !== undefined && this.#lives(session) && !session.record.isEnded
+    return session !== undefined &&
+      healed.includes(session.member) &&
+      this.#lives(session) &&
+      !session.record.isEnded
       ? session.record
       : undefined;
   }

@@ -158,20 +158,20 @@ export class World {
   }
 
   #afterEvent(): boolean {
-    if (this.#killSoon.size > 0) {
-      const dying = [...this.#killSoon];
-      this.#killSoon.clear();
-      for (const [member, power] of dying) {
-        this.#guard(() => this.kill(member, power));
-        this.onDown(member);
-      }
-    }
     for (const member of this.members) {
       const { process } = member;
       if (process?.ran === true) {
         process.ran = false;
         this.note(this.scheduler.nowMs * 1000 + member.position);
         this.#guard(() => this.ledger.check(member));
+      }
+    }
+    if (this.#killSoon.size > 0) {
+      const dying = [...this.#killSoon];
+      this.#killSoon.clear();
+      for (const [member, power] of dying) {
+        this.#guard(() => this.kill(member, power));
+        this.onDown(member);
       }
     }
     return this.#failure !== undefined;
