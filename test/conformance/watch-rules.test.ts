@@ -77,7 +77,9 @@ describe.each(roles)("%s", (role) => {
     const second = await put("b", "2");
     const seen = await stream.take(3);
     expect(
-      seen.map((reply) => `${reply.watchId} @${reply.header?.revision} ${events(reply)}`).sort(),
+      seen
+        .map((reply) => `${reply.watchId} @${reply.header?.revision} ${events(reply).join()}`)
+        .sort(),
     ).toEqual([
       `0 @${first} PUT ${prefix}a=1`,
       `0 @${second} PUT ${prefix}b=2`,
@@ -161,7 +163,7 @@ describe.each(roles)("%s", (role) => {
     await client.call("deleteRange", all());
     await put("x", "2");
     const seen = await stream.take(4);
-    expect(seen.map((reply) => `${reply.watchId} ${events(reply)}`).sort()).toEqual([
+    expect(seen.map((reply) => `${reply.watchId} ${events(reply).join()}`).sort()).toEqual([
       `7 DELETE ${prefix}a`,
       `8 PUT ${prefix}a=1`,
       `8 PUT ${prefix}x=2`,
@@ -318,7 +320,9 @@ describe.each(roles)("%s", (role) => {
     }
     await stream.take(count);
     await Promise.all(Array.from({ length: count }, (_, i) => put(String(i), "v")));
-    const seen = (await stream.take(count)).map((reply) => `${reply.watchId} ${events(reply)}`);
+    const seen = (await stream.take(count)).map(
+      (reply) => `${reply.watchId} ${events(reply).join()}`,
+    );
     const expected = Array.from({ length: count }, (_, i) => `${i} PUT ${prefix}${i}=v`);
     expect(seen.sort()).toEqual(expected.sort());
   });
