@@ -44,7 +44,7 @@ export async function dial(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<OpenSocket> {
-  const socket = transport.connect(url);
+  const socket: Socket = transport.connect(url, () => socket.write(encodeHello(hello)));
   const received = new ByteQueue();
   const abort = (): void => {
     socket.destroy(new PeerError("aborted", "the link was given up"));
@@ -53,7 +53,6 @@ export async function dial(
   if (signal.aborted) {
     abort();
   }
-  socket.once(transport.connectedEvent, () => socket.write(encodeHello(hello)));
   try {
     const reply = await readExactly(socket, received, replyBytes, clock);
     const refusal = decodeReply(reply);

@@ -9,6 +9,7 @@
 //   incoming-link.ts      what one peer sends us
 //   outgoing-transfer.ts  a state on its way out      incoming-transfer.ts  and in
 //   handshake.ts          who may talk                frame-socket.ts       writes and bounds
+//   transport.ts          TCP sockets                 tls-transport.ts      TLS ones
 //
 // Rules:
 // - The handshake comes first: version, cluster, both members. Whoever fails it, or was removed,
@@ -28,5 +29,7 @@ export type { PeerErrorReason } from "./peer-error.ts";
 export { silentPeerMetrics } from "./silent-metrics.ts";
 export { TcpPeerNetwork } from "./tcp-network.ts";
 export type { TcpPeerNetworkConfig } from "./tcp-network.ts";
+export { tlsTransport } from "./tls-transport.ts";
+export type { PeerTls } from "./tls-transport.ts";
 export { hostAndPort, listenOn, tcpTransport } from "./transport.ts";
 export type { PeerListener, PeerTransport } from "./transport.ts";

@@ -206,7 +206,9 @@ export class TcpPeerNetwork implements PeerNetwork {
       this.#shakeHands(socket, context);
       return;
     }
+    let hasSpoken = false;
     socket.once("data", (first: Uint8Array) => {
+      hasSpoken = true;
       socket.pause();
       socket.unshift(first);
       if (startsLikeHttp(first)) {
@@ -219,7 +221,7 @@ export class TcpPeerNetwork implements PeerNetwork {
     });
     socket.on("error", () => socket.destroy());
     context.clock.after(firstBytesMsMax, () => {
-      if (socket.bytesRead === 0) {
+      if (!hasSpoken) {
         socket.destroy();
       }
     });

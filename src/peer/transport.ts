@@ -1,4 +1,4 @@
-// Where sockets come from. TCP here; TLS is another transport with the same shape.
+// Where sockets come from: plain TCP for http URLs, TLS (tls-transport.ts) for https ones.
 
 import { connect, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
@@ -11,10 +11,11 @@ export interface PeerListener {
 }
 
 export interface PeerTransport {
-  /** A socket that is connecting; it emits `connectedEvent`, or `error` and `close`. */
-  connect(url: string): Socket;
-  /** Name of the event that says that `connect` has succeeded. */
-  readonly connectedEvent: "connect" | "secureConnect";
+  /**
+   * A socket that is connecting: `onConnected` is called once bytes may be written, or the socket
+   * emits `error` and `close`.
+   */
+  connect(url: string, onConnected: () => void): Socket;
   listen(url: string, onSocket: (socket: Socket) => void): Promise<PeerListener>;
 }
 
@@ -26,10 +27,9 @@ export function hostAndPort(url: string): { readonly host: string; readonly port
 }
 
 export const tcpTransport: PeerTransport = {
-  connectedEvent: "connect",
-  connect(url) {
+  connect(url, onConnected) {
     const { host, port } = hostAndPort(url);
-    return connect({ host, port, noDelay: true, keepAlive: true });
+    return connect({ host, port, noDelay: true, keepAlive: true }, onConnected);
   },
   listen(url, onSocket) {
     const server = createServer({ noDelay: true, keepAlive: true }, onSocket);
