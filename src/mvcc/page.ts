@@ -139,7 +139,7 @@ export class Page {
     if (!this.#hasPrefix(key)) {
       this.#rebuild(key, need + this.#prefixBytes);
     } else if (this.#freeBytes() < need) {
-      this.#rebuild(key, need);
+      this.#makeRoom(key, need);
     }
     const b = this.bytes;
     const prefix = this.#prefixBytes;
@@ -174,7 +174,7 @@ export class Page {
     if (oldFlags >> 4 !== flags >> 4) {
       const need = this.#entryBytes(entry) + extrasMax * extraBytes;
       if (this.#freeBytes() < need) {
-        this.#rebuild(undefined, need);
+        this.#makeRoom(undefined, need);
         b = this.bytes;
         entry = this.#entryAt(slot);
       }
@@ -336,10 +336,27 @@ export class Page {
     return entry;
   }
 
+  /** Gets at least `needBytes` free for `key`. */
+  #makeRoom(key: Uint8Array | undefined, needBytes: number): void {
+    if (this.#garbageBytes > 0 || this.count === 0) {
+      this.#rebuild(key, needBytes);
+      return;
+    }
+    const old = this.bytes;
+    const slots = this.count * slotBytes;
+    const larger = new Uint8Array(this.#heapEnd + slots + this.#slack(needBytes));
+    larger.set(old.subarray(0, this.#heapEnd));
+    larger.set(old.subarray(old.length - slots), larger.length - slots);
+    this.bytes = larger;
+  }
+
   /** Lays the page out anew, without garbage, with at least `needBytes` free for `key`. */
   #rebuild(key: Uint8Array | undefined, needBytes: number): void {
-    const slack = needBytes === 0 ? 0 : needBytes + Math.max(128, this.usedBytes >> 3);
-    this.#adopt(this.#copy(0, this.count, key, slack));
+    this.#adopt(this.#copy(0, this.count, key, needBytes === 0 ? 0 : this.#slack(needBytes)));
+  }
+
+  #slack(needBytes: number): number {
+    return needBytes + Math.max(256, this.usedBytes >> 3);
   }
 
   #adopt(other: Page): void {
