@@ -44,6 +44,8 @@ export interface PeerInfo {
   readonly address: string;
   /** Common name of a verified client certificate. */
   readonly certificateCommonName: string | undefined;
+  /** The connection is TLS. Only known for requests that are not gRPC. */
+  readonly isEncrypted?: boolean | undefined;
 }
 
 /**

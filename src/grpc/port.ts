@@ -16,6 +16,7 @@ import {
   createServer as createTlsServer,
   type Server as TlsServer,
   type TlsOptions,
+  type TLSSocket,
 } from "node:tls";
 import type { GrpcServer } from "./contract.ts";
 import { sniff } from "./sniff.ts";
@@ -25,11 +26,21 @@ export interface ClientPortOptions {
   /** Serves HTTP/1.1; never listens itself. Without it such connections are closed. */
   readonly http: HttpServer | undefined;
   /** Key, certificate and client authority; without it TLS connections are closed. */
-  readonly tls: TlsOptions | undefined;
+  readonly tls: TlsOptions | TlsDoor | undefined;
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
   /** For the first bytes and for the TLS handshake, each, milliseconds. */
   readonly prefaceTimeoutMs: number;
+}
+
+/** Certificates that may change, and rules beyond those of TLS. */
+export interface TlsDoor {
+  /** Asked before each handshake: another object whenever the certificates have changed. */
+  serverOptions(): TlsOptions;
+  /** Why a connection is closed although its handshake succeeded; undefined to take it. */
+  refusal(socket: TLSSocket): string | undefined;
+  /** A connection was refused, or its handshake failed. */
+  onRefused(remoteAddress: string, reason: string): void;
 }
 
 /** reliability.md 4.3. A load test from one address needs `connectionsPerAddressMax` raised. */
@@ -80,6 +91,8 @@ export class ClientPort {
   readonly #options: ClientPortOptions;
   readonly #servers = new Set<NetServer>();
   readonly #tls: TlsServer | undefined;
+  readonly #door: TlsDoor | undefined;
+  #tlsOptions: TlsOptions | undefined;
   readonly #sockets = new Set<Socket>();
   /** Sockets that have not shown yet what they speak. */
   readonly #undecided = new Set<Socket>();
@@ -90,14 +103,18 @@ export class ClientPort {
   constructor(options: ClientPortOptions) {
     this.#options = options;
     if (options.tls !== undefined) {
+      this.#door = "refusal" in options.tls ? options.tls : undefined;
+      this.#tlsOptions = "refusal" in options.tls ? options.tls.serverOptions() : options.tls;
       this.#tls = createTlsServer({
         minVersion: "TLSv1.2",
         ALPNProtocols: ["h2", "http/1.1"],
         handshakeTimeout: options.prefaceTimeoutMs,
-        ...options.tls,
+        ...this.#tlsOptions,
       });
-      this.#tls.on("secureConnection", (socket) => this.#sniff(socket, false, true));
-      this.#tls.on("tlsClientError", (_error, socket) => socket.destroy());
+      this.#tls.on("secureConnection", (socket) => this.#secured(socket));
+      this.#tls.on("tlsClientError", (error, socket) => {
+        this.#refused(socket, `TLS handshake failed: ${error.message}`);
+      });
     }
     // A node:http server starts its header and request timeouts when it listens. This one never
     // does, so it is told; without that a slow client would hold its connection for ever.
@@ -186,6 +203,30 @@ export class ClientPort {
     this.#sniff(socket, address.tls && this.#tls !== undefined, address.plaintext);
   }
 
+  #shakeHands(tls: TlsServer, socket: Socket): void {
+    const options = this.#door?.serverOptions() ?? this.#tlsOptions;
+    if (options !== undefined && options !== this.#tlsOptions) {
+      this.#tlsOptions = options;
+      tls.setSecureContext(options);
+    }
+    tls.emit("connection", socket);
+  }
+
+  #secured(socket: TLSSocket): void {
+    const reason = this.#door?.refusal(socket);
+    if (reason === undefined) {
+      this.#sniff(socket, false, true);
+    } else {
+      this.#refused(socket, reason);
+    }
+  }
+
+  #refused(socket: TLSSocket, reason: string): void {
+    this.#door?.onRefused(`${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`, reason);
+    socket.on("error", () => undefined);
+    socket.destroy();
+  }
+
   #disconnected(socket: Socket, remote: string): void {
     this.#sockets.delete(socket);
     const left = (this.#perAddress.get(remote) ?? 1) - 1;
@@ -218,8 +259,8 @@ export class ClientPort {
       socket.pause();
       socket.unshift(head);
       const http = this.#options.http;
-      if (protocol === "tls" && allowTls) {
-        this.#tls?.emit("connection", socket);
+      if (protocol === "tls" && allowTls && this.#tls !== undefined) {
+        this.#shakeHands(this.#tls, socket);
       } else if (protocol === "http2" && allowPlaintext) {
         this.#options.grpc.accept(socket);
       } else if (protocol === "http1" && allowPlaintext && http !== undefined) {

@@ -25,11 +25,12 @@ const tickMsMin = 10;
 
 function peerOf(socket: Socket): PeerInfo {
   const address = `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
-  if (!(socket instanceof TLSSocket) || !socket.authorized) {
-    return { address, certificateCommonName: undefined };
+  const isEncrypted = socket instanceof TLSSocket;
+  if (!isEncrypted || !socket.authorized) {
+    return { address, certificateCommonName: undefined, isEncrypted };
   }
   const name: string | string[] | undefined = socket.getPeerCertificate().subject?.CN;
-  return { address, certificateCommonName: Array.isArray(name) ? name[0] : name };
+  return { address, certificateCommonName: Array.isArray(name) ? name[0] : name, isEncrypted };
 }
 
 /** One socket and its connection. */

@@ -1,11 +1,15 @@
 // Joining a running cluster: a member that was added (MemberAdd) and starts for the first time
-// learns who it is from the others, over plain HTTP on their peer ports, as in etcd.
+// learns who it is from the others, over HTTP on their peer ports, as in etcd.
 
+import { type IncomingMessage, request } from "node:http";
 import { idToHex, StorageError, toClusterId, toMemberId } from "../base/index.ts";
 import type { ClusterId, MemberId } from "../base/index.ts";
+import { hostAndPort, type PeerTransport } from "../peer/index.ts";
 import type { Member } from "./handle.ts";
 
 const askTimeoutMs = 5_000;
+/** Longest member list taken. */
+const replyBytesMax = 1024 * 1024;
 
 export interface RunningCluster {
   readonly clusterId: ClusterId;
@@ -21,12 +25,13 @@ export interface RunningCluster {
 export async function findCluster(
   peerUrls: readonly string[],
   ownPeerUrls: readonly string[],
+  transport: PeerTransport,
 ): Promise<RunningCluster> {
   const others = peerUrls.filter((url) => !ownPeerUrls.includes(url));
   const failures: string[] = [];
   for (const url of others) {
     try {
-      return await askMember(url, ownPeerUrls);
+      return await askMember(url, ownPeerUrls, transport);
     } catch (error) {
       if (error instanceof StorageError) {
         throw error;
@@ -40,13 +45,19 @@ export async function findCluster(
   );
 }
 
-async function askMember(url: string, ownPeerUrls: readonly string[]): Promise<RunningCluster> {
-  const reply = await fetch(`${url}/members`, { signal: AbortSignal.timeout(askTimeoutMs) });
-  if (!reply.ok) {
-    throw new Error(`HTTP status ${reply.status}`);
+async function askMember(
+  url: string,
+  ownPeerUrls: readonly string[],
+  transport: PeerTransport,
+): Promise<RunningCluster> {
+  const reply = await get(url, "/members", transport);
+  if (reply.statusCode !== 200) {
+    reply.destroy();
+    throw new Error(`HTTP status ${reply.statusCode}`);
   }
-  const clusterId = toClusterId(BigInt(`0x${reply.headers.get("x-etcd-cluster-id") ?? ""}`));
-  const members = parseMembers(await reply.text());
+  const id = reply.headers["x-etcd-cluster-id"];
+  const clusterId = toClusterId(BigInt(`0x${typeof id === "string" ? id : ""}`));
+  const members = parseMembers(await textOf(reply));
   const own = [...ownPeerUrls].sort().join(",");
   const self = members.find((member) => [...member.peerUrls].sort().join(",") === own);
   if (self === undefined) {
@@ -56,6 +67,38 @@ async function askMember(url: string, ownPeerUrls: readonly string[]): Promise<R
     );
   }
   return { clusterId, members, self: self.id };
+}
+
+/** GET on a socket of the transport, which brings TLS where the URL asks for it. */
+function get(url: string, path: string, transport: PeerTransport): Promise<IncomingMessage> {
+  const { host, port } = hostAndPort(url);
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host,
+        port,
+        path,
+        signal: AbortSignal.timeout(askTimeoutMs),
+        createConnection: () => transport.connect(url, () => undefined),
+      },
+      resolve,
+    );
+    sent.once("error", reject);
+    sent.end();
+  });
+}
+
+async function textOf(reply: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of reply as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > replyBytesMax) {
+      throw new Error("the answer is too long");
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** etcd writes ids as numbers of 64 bits, which JSON.parse would round. */

@@ -5,6 +5,7 @@ import { StorageError, compareIds, idToHex } from "../base/index.ts";
 import type { ClusterId, LogIndex, MemberId, Rng, SnapshotMeta } from "../base/index.ts";
 import { Membership } from "../membership/index.ts";
 import { bootstrapState, emptyConf, joinState } from "../raft/index.ts";
+import { type PeerTransport, tcpTransport } from "../peer/index.ts";
 import { createDataDirectory, hasDataDirectory, openDataDirectory } from "../storage/index.ts";
 import type { DataDirectory } from "../storage/index.ts";
 import type { Member } from "./handle.ts";
@@ -15,13 +16,15 @@ import type { OpenedState, StateOptions } from "./replicated-state.ts";
 
 /** What the flags say of the cluster's beginning. */
 export interface Founding {
-  /** Name and peer URLs of every first member, this one too. */
+  /** Name and peer URLs of every first member, this one too; may be empty when there is data. */
   readonly members: readonly { readonly name: string; readonly peerUrls: readonly string[] }[];
   readonly token: string;
   /** Whether the cluster begins now or a running one is joined. */
   readonly state: "new" | "existing";
   /** Make a cluster of this member alone; for when the quorum is lost for good. */
   readonly forceNewCluster: boolean;
+  /** How the members of a running cluster are reached; TCP unless told. */
+  readonly transport?: PeerTransport | undefined;
 }
 
 export interface OpenedMember {
@@ -100,7 +103,11 @@ async function found(path: string, name: string, founding: Founding, rng: Rng): 
 async function join(path: string, name: string, founding: Founding, rng: Rng): Promise<void> {
   const own = founding.members.find((member) => member.name === name)?.peerUrls ?? [];
   const urls = founding.members.flatMap((member) => member.peerUrls);
-  const { clusterId, members, self } = await findCluster(urls, own);
+  const { clusterId, members, self } = await findCluster(
+    urls,
+    own,
+    founding.transport ?? tcpTransport,
+  );
   const { hardState, applied, conf } = joinState();
   const membership = new Membership(
     { clusterId, members, removed: [], confState: conf },
@@ -155,6 +162,9 @@ function checkPosition(path: string, disk: DataDirectory, { applied }: OpenedSta
  * name a cluster that has nothing in common with the stored one, the directory is the wrong one.
  */
 function checkCluster(path: string, membership: Membership, founding: Founding): void {
+  if (founding.members.length === 0) {
+    return;
+  }
   const ids = founding.members.map((member) => deriveMemberId(member.peerUrls, founding.token));
   if (deriveClusterId(ids) === membership.clusterId) {
     return;

@@ -89,7 +89,10 @@ export async function hasDataDirectory(path: string): Promise<boolean> {
   return false;
 }
 
-/** What a cut-short creation may leave, and what a file system puts into an empty volume. */
+/** What a file system puts into an empty volume; certificates that a server made for itself. */
+const bystanders: readonly string[] = ["lost+found", "fixtures"];
+
+/** What a cut-short creation may leave, and what was there before. */
 function isLeftover(name: string): boolean {
   const known = [
     `${walName}.tmp`,
@@ -98,7 +101,7 @@ function isLeftover(name: string): boolean {
     holderName,
     `${holderName}.tmp`,
   ];
-  return known.includes(name) || stateNumber(name) !== undefined || name === "lost+found";
+  return known.includes(name) || stateNumber(name) !== undefined || bystanders.includes(name);
 }
 
 /** Makes the directory of a new member. After a crash on the way it can simply be made again. */
