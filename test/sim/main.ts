@@ -1,22 +1,123 @@
-// npm run sim -- --seed N | --seeds A..B [--faults a,b] [--secs S] [--trace]
+// npm run sim -- [--seed N | --seeds A..B] [--faults a,b,...] [--secs S] [--trace] [--shrink]
+//                [--until-failure] [--hash] [--no-corpus]
+//
+// Plays lives of simulated clusters and fails when a promise was broken, or when the run was too
+// small to prove anything. Without a seed it plays a fresh one and prints which.
 
 import { parseArgs } from "node:util";
-import { chooseOptions } from "./options.ts";
+import { keep, regressions } from "./corpus.ts";
+import { chooseOptions, faultKinds } from "./options.ts";
+import type { FaultKind, SimOptions } from "./options.ts";
+import { ProgressBar } from "./progress.ts";
 import { playLife } from "./run.ts";
-const { values } = parseArgs({ options: { seed: { type: "string" }, seeds: { type: "string" }, trace: { type: "boolean" }, faults: {type: "string"}, secs: {type:"string"} } });
-const [from, to] = values.seeds !== undefined ? values.seeds.split("..").map(Number) as [number, number] : [Number(values.seed ?? 1), Number(values.seed ?? 1)];
-const over: any = {};
-if (values.faults !== undefined) over.faults = values.faults === "" ? [] : values.faults.split(",");
-if (values.secs !== undefined) over.faultSecs = Number(values.secs);
-let simMs = 0, events = 0, failed = 0, ops=0, answered=0;
-const started = process.cpuUsage();
-for (let seed = from; seed <= to; seed++) {
-  const options = chooseOptions(seed, over);
-  const report = await playLife(options, values.trace ? (l) => console.log(l) : undefined);
-  simMs += report.simulatedMs; events += report.events; ops += report.operations; answered += report.answered;
-  if (report.failure) { failed++; console.log(`seed ${seed} FAILED: ${report.failure}`); }
-  else if (from === to) console.log(JSON.stringify(options), report.hash, [...report.marks.counts], [...report.faults]);
+import type { Report } from "./run.ts";
+import { shrink } from "./shrink.ts";
+import { Summary } from "./summary.ts";
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
-const cpu = process.cpuUsage(started);
-const cpuS = (cpu.user + cpu.system) / 1e6;
-console.log(`${to - from + 1} seeds ${failed} failed, ${(simMs/3.6e6).toFixed(2)} h in ${cpuS.toFixed(1)} cpu-s: ${(simMs/3.6e6/(cpuS/60)).toFixed(2)} h/cpu-min, ${(events/cpuS).toFixed(0)} events/s ops ${ops} answered ${answered}`);
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    seeds: { type: "string" },
+    faults: { type: "string" },
+    secs: { type: "string" },
+    trace: { type: "boolean", default: false },
+    shrink: { type: "boolean", default: false },
+    "until-failure": { type: "boolean", default: false },
+    hash: { type: "boolean", default: false },
+    "no-corpus": { type: "boolean", default: false },
+  },
+});
+
+function seedRange(): readonly [number, number] {
+  const text = values.seeds ?? values.seed;
+  if (text === undefined) {
+    const fresh = Math.floor(Date.now() / 1000);
+    say(`seed ${fresh}`);
+    return [fresh, fresh];
+  }
+  const [from, to = from] = text.split("..").map(Number);
+  if (from === undefined || to === undefined || !Number.isSafeInteger(from) || !(to >= from)) {
+    throw new Error(`not a seed or a range A..B: ${text}`);
+  }
+  return [from, to];
+}
+
+function overrides(): Partial<SimOptions> {
+  const wanted: { faults?: FaultKind[]; faultSecs?: number } = {};
+  if (values.faults !== undefined) {
+    const names = values.faults.split(",").filter((name) => name !== "");
+    const unknown = names.find((name) => !faultKinds.includes(name as FaultKind));
+    if (unknown !== undefined) {
+      throw new Error(`no such fault: ${unknown}; there are ${faultKinds.join(", ")}`);
+    }
+    wanted.faults = names as FaultKind[];
+  }
+  if (values.secs !== undefined) {
+    wanted.faultSecs = Number(values.secs);
+  }
+  return wanted;
+}
+
+async function report(failed: Report): Promise<void> {
+  say(`seed ${failed.options.seed} FAILED: ${failed.failure}`);
+  say(`options ${JSON.stringify(failed.options)}`);
+  if (values.shrink) {
+    say(`kept as ${keep(await shrink(failed, say))}`);
+  }
+}
+
+/** The lives of the corpus; returns how many failed. */
+async function replayCorpus(): Promise<number> {
+  let failed = 0;
+  for (const { name, options } of values["no-corpus"] ? [] : regressions()) {
+    const { failure } = await playLife(options);
+    if (failure !== undefined) {
+      failed++;
+      say(`regression ${name} FAILED: ${failure}`);
+    }
+  }
+  return failed;
+}
+
+async function main(): Promise<boolean> {
+  const [from, to] = seedRange();
+  const wanted = overrides();
+  const trace = values.trace ? say : undefined;
+  const summary = new Summary();
+  const bar = new ProgressBar(to - from + 1);
+  const failedRegressions = await replayCorpus();
+  const started = process.cpuUsage();
+  for (let seed = from; seed <= to; seed++) {
+    const played = await playLife(chooseOptions(seed, wanted), trace);
+    summary.add(played);
+    bar.show(seed - from + 1, `${summary.failures.length} failed`);
+    if (values.hash) {
+      say(`${seed} ${played.hash.toString(16).padStart(8, "0")}`);
+    }
+    if (played.failure !== undefined) {
+      bar.clear();
+      await report(played);
+      if (values["until-failure"]) {
+        break;
+      }
+    }
+  }
+  bar.clear();
+  const { user, system } = process.cpuUsage(started);
+  if (values.hash) {
+    return summary.failures.length === 0;
+  }
+  say(summary.render((user + system) / 1e6));
+  const allFaults = wanted.faults === undefined && wanted.faultSecs === undefined;
+  const shortfalls = summary.shortfalls(to - from + 1, allFaults);
+  for (const shortfall of shortfalls) {
+    say(`TOO LITTLE: ${shortfall}`);
+  }
+  return summary.failures.length === 0 && shortfalls.length === 0 && failedRegressions === 0;
+}
+
+process.exitCode = (await main()) ? 0 : 1;

@@ -125,6 +125,7 @@ export class SimMember {
       progressNotifyIntervalMs: options.progressNotifyIntervalMs,
       learnersMax: 1,
       strictReconfiguration: true,
+      electionTickAdvance: options.electionTickAdvance,
       store: {
         pageSizeBytesMax: options.pageSizeBytesMax,
         blockSizeBytesTarget: options.blockSizeBytesTarget,

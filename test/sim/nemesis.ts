@@ -7,6 +7,7 @@ import type { SimMember } from "./member.ts";
 import { healthyLink } from "./network.ts";
 import type { LinkFault } from "./network.ts";
 import type { FaultKind } from "./options.ts";
+import type { SimProcess } from "./process.ts";
 import type { World } from "./world.ts";
 
 const effectPoints: readonly EffectPoint[] = [
@@ -24,7 +25,9 @@ export class Nemesis {
   readonly #world: World;
   readonly #rng: Rng;
   readonly injected = new Map<FaultKind, number>();
+  readonly #stopping = new Set<SimProcess>();
   #isOver = false;
+  #healed: readonly SimMember[] = [];
   #rotten = 0;
 
   constructor(world: World, rng: Rng) {
@@ -44,9 +47,15 @@ export class Nemesis {
     }
   }
 
-  /** From now on nothing new is broken; what is broken stays so. */
-  end(): void {
+  /** From now on nothing new is broken; what is broken stays so, but for `healed`. */
+  end(healed: readonly SimMember[]): void {
     this.#isOver = true;
+    this.#healed = healed;
+  }
+
+  /** On its way to an orderly end. */
+  isStopping(member: SimMember): boolean {
+    return member.process !== undefined && this.#stopping.has(member.process);
   }
 
   #next(): void {
@@ -123,7 +132,7 @@ export class Nemesis {
     const most = this.#rng.below(2) === 0 ? 200 : 10 * options.electionTimeoutMs;
     const life = member.lives;
     scheduler.after(this.#rng.below(most), () => {
-      if (!this.#isOver && member.lives === life) {
+      if (member.lives === life && (!this.#isOver || this.#healed.includes(member))) {
         this.#setClock(member);
         this.#world.start(member);
       }
@@ -146,7 +155,7 @@ export class Nemesis {
     const point = effectPoints[this.#rng.below(effectPoints.length)] as EffectPoint;
     this.#world.arm(member, {
       point,
-      skip: this.#rng.below(4) === 0 ? 0 : this.#rng.below(30),
+      skip: this.#rng.below(2) === 0 ? 0 : this.#rng.below(12),
       power: this.#rng.below(2) === 0,
     });
     return true;
@@ -159,6 +168,7 @@ export class Nemesis {
       return false;
     }
     this.#world.trace(`${member.name} is told to stop`);
+    this.#stopping.add(process);
     const gone = (): void => {
       if (member.process === process) {
         this.#world.marks.hit("orderly stop");

@@ -42,6 +42,7 @@ export interface SimOptions {
   readonly faultEveryMs: number;
   readonly heartbeatIntervalMs: number;
   readonly electionTimeoutMs: number;
+  readonly electionTickAdvance: boolean;
   readonly snapshotCount: number;
   readonly catchUpEntries: number;
   readonly segmentBytes: number;
@@ -62,8 +63,6 @@ export interface SimOptions {
   readonly leaseTtlSecondsMax: number;
   readonly compactEveryMs: number;
 }
-
-export const phaseTwoSecs = 45;
 
 function pick<T>(rng: SeededRng, choices: readonly T[]): T {
   return choices[rng.below(choices.length)] as T;
@@ -88,6 +87,7 @@ export function chooseOptions(seed: number, overrides: Partial<SimOptions> = {})
     faultEveryMs: pick(rng, [300, 1000, 3000]),
     heartbeatIntervalMs,
     electionTimeoutMs: heartbeatIntervalMs * pick(rng, [5, 10]),
+    electionTickAdvance: rng.below(2) === 0,
     snapshotCount: pick(rng, [10, 30, 200, 10_000]),
     catchUpEntries: pick(rng, [0, 3, 10, 100]),
     segmentBytes: pick(rng, [4096, 16_384, 65_536]),
@@ -108,3 +108,16 @@ export function chooseOptions(seed: number, overrides: Partial<SimOptions> = {})
   };
   return { ...chosen, ...overrides };
 }
+
+/** What shrinking may lower, and to what. */
+export const phaseOptions: readonly {
+  readonly name: "faultSecs" | "clients" | "watchers" | "members" | "valueBytesMax" | "keys";
+  readonly values: readonly number[];
+}[] = [
+  { name: "faultSecs", values: [1, 2, 4, 8, 16, 32] },
+  { name: "watchers", values: [0, 1, 2] },
+  { name: "clients", values: [1, 2, 4] },
+  { name: "members", values: [1, 3] },
+  { name: "valueBytesMax", values: [16] },
+  { name: "keys", values: [3, 10] },
+];

@@ -109,7 +109,6 @@ class Life {
   async #heal(): Promise<void> {
     const world = this.#world;
     const { members, network, scheduler } = world;
-    this.#nemesis.end();
     const rng = new SeededRng(this.#options.seed, 6);
     const sound = members.filter((member) => !member.isSuspect && !member.isLost);
     const quorum = Math.floor(members.length / 2) + 1;
@@ -119,6 +118,7 @@ class Life {
       healed.splice(rng.below(healed.length), 1);
     }
     this.#healed = healed;
+    this.#nemesis.end(healed);
     world.trace(`healing ${healed.map(({ name }) => name).join(" ")}`);
     for (const from of members) {
       for (const to of members) {
@@ -128,7 +128,8 @@ class Life {
     }
     for (const member of healed) {
       const { device } = member;
-      if (device !== undefined && (device.failNext || device.isFull || member.mayFail)) {
+      const failing = member.mayFail || this.#nemesis.isStopping(member);
+      if (device !== undefined && failing) {
         world.kill(member, false);
       } else if (device !== undefined) {
         device.slowMs = 0;
