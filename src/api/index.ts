@@ -10,8 +10,7 @@
 // they came. rpc-table.ts names every method there is; one without a handler answers
 // UNIMPLEMENTED, as if it were unknown, which is what clients of newer versions look for.
 //
-// Limits: no authentication yet (auth.ts), members cannot be changed at run time (cluster.ts), no
-// Snapshot, Defragment or Downgrade (maintenance.ts).
+// Limits: no authentication yet (auth.ts), no Snapshot (maintenance.ts).
 
 import { grpcStatus, type GrpcStatus } from "../base/index.ts";
 import type { GrpcServer, MethodHandler, Service } from "../grpc/index.ts";

@@ -1,5 +1,8 @@
-// etcdserverpb.Maintenance: what an operator asks of one member. Defragment, Snapshot and
-// Downgrade answer UNIMPLEMENTED (see index.ts).
+// etcdserverpb.Maintenance: what an operator asks of one member. Snapshot is in snapshot.ts.
+//
+// Defragment begins to give disk space back and answers at once; reads and writes go on. Downgrade
+// answers as an etcd that cannot be downgraded: there is no older format to go back to, so no
+// target is valid and no job is ever under way.
 
 import {
   emptyBytes,
@@ -17,6 +20,10 @@ import {
   AlarmRequestAlarmAction,
   AlarmResponse,
   AlarmType,
+  DefragmentRequest,
+  DowngradeRequest,
+  DowngradeRequestDowngradeAction,
+  DowngradeResponse,
   HashKVRequest,
   HashKVResponse,
   HashRequest,
@@ -36,6 +43,8 @@ export function maintenanceService(api: ApiContext): Service {
       Status: { kind: "unary", handle: (bytes) => status(api, bytes) },
       Hash: { kind: "unary", handle: (bytes) => hash(api, bytes) },
       HashKV: { kind: "unary", handle: (bytes) => hashKv(api, bytes) },
+      Defragment: { kind: "unary", handle: (bytes) => defragment(api, bytes) },
+      Downgrade: { kind: "unary", handle: (bytes) => downgrade(api, bytes) },
       MoveLeader: { kind: "unary", handle: (bytes) => moveLeader(api, bytes) },
     },
   };
@@ -120,6 +129,38 @@ async function hashKv(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
     compactRevision: result.compactedRevision === 0 ? -1 : result.compactedRevision,
     hashRevision: result.hashRevision,
   });
+}
+
+function defragment(api: ApiContext, bytes: Uint8Array): ReplyBytes {
+  DefragmentRequest.decode(bytes);
+  api.handle.reclaimSpace();
+  // This response has no header, in etcd too.
+  return emptyBytes;
+}
+
+function downgrade(api: ApiContext, bytes: Uint8Array): ReplyBytes {
+  const { action, version } = DowngradeRequest.decode(bytes);
+  switch (action) {
+    case DowngradeRequestDowngradeAction.VALIDATE:
+    case DowngradeRequestDowngradeAction.ENABLE:
+      throw new QuorateError(
+        isVersion(version) ? "invalidDowngradeVersion" : "wrongDowngradeVersionFormat",
+      );
+    case DowngradeRequestDowngradeAction.CANCEL:
+      // Without a job to cancel etcd only writes to its log.
+      api.logger.warn({}, "no downgrade is under way");
+      return DowngradeResponse.encode({
+        header: api.currentHeader(),
+        version: api.options.storageVersion.split(".").slice(0, 2).join("."),
+      });
+    default:
+      throw new RpcError(grpcStatus.unknown, "etcdserver: unknown downgrade action");
+  }
+}
+
+/** "3.5", or a whole version, as Go's semver package reads it after etcd has put ".0" behind. */
+function isVersion(text: string): boolean {
+  return /^\d+\.\d+(?:\.\d+)?$/.test(text);
 }
 
 async function moveLeader(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {

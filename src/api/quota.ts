@@ -1,6 +1,10 @@
 // The space quota at the door: a request that would take the store past its quota is refused, and
 // the NOSPACE alarm raised, which makes every member refuse until it is disarmed (apply holds that
-// gate). etcd's costs: 256 bytes a pair on top of key and value, 64 a lease.
+// gate), by an operator or by itself (node/space-watch.ts). etcd's costs: 256 bytes a pair on top
+// of key and value, 64 a lease.
+//
+// What is measured against the quota is what history and index take (Status.dbSizeInUse), not the
+// files: deleting and compacting bring it down at once, while the files follow in the background.
 
 import { grpcStatus, QuorateError } from "../base/index.ts";
 import { AlarmRequest, AlarmRequestAlarmAction, AlarmType } from "../wire/index.ts";
@@ -45,7 +49,7 @@ export class QuotaGate {
     if (costBytes === 0 || status.quotaBytes <= 0) {
       return;
     }
-    if (status.sizeBytes + costBytes >= status.quotaBytes) {
+    if (status.sizeInUseBytes + costBytes >= status.quotaBytes) {
       this.#raiseAlarm(status.memberId);
       throw new QuorateError("noSpace");
     }

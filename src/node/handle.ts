@@ -127,6 +127,8 @@ export interface NodeHandle {
   hash(): Promise<number>;
   /** Waits until compaction up to the compacted revision has freed its space on this member. */
   compactionDone(): Promise<void>;
+  /** Begins to give this member's disk the space back that nothing uses; never blocks. */
+  reclaimSpace(): void;
   /** Hands leadership to `to`; resolves when it has happened. */
   moveLeader(to: MemberId): Promise<void>;
   /** Adds a member by its peer URLs; resolves with it once the change is applied. */

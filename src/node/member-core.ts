@@ -7,8 +7,8 @@ import type { Entry, LogIndex, SnapshotMeta } from "../base/index.ts";
 import type { ApplyOutcome } from "../apply/index.ts";
 import { RaftNode } from "../raft/index.ts";
 import type { RaftStatus } from "../raft/index.ts";
+import type { Engine, EngineView } from "../storage/engine.ts";
 import { streamSnapshot } from "../storage/index.ts";
-import type { EngineView } from "../storage/index.ts";
 import { encodeCommand } from "../wire/index.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { decodeConfChange, toRaftChange } from "./conf-change.ts";
@@ -99,8 +99,12 @@ export class MemberCore {
     return this.#status;
   }
 
+  get engine(): Engine {
+    return this.#opened.engine;
+  }
+
   /**
-   * Bytes that the quota counts. Files are measured now and then and written in the background, so
+   * Bytes that the store takes. Files are measured now and then and written in the background, so
    * they lag behind a fast writer; what the state holds is known at once.
    */
   get sizeBytes(): number {
@@ -141,6 +145,17 @@ export class MemberCore {
     const done = this.reads.wait(this.deadlineMs());
     this.driver.schedule();
     return done;
+  }
+
+  /**
+   * Compaction stops where a checkpoint must be written first, which nothing else may ask for;
+   * called some times a second.
+   */
+  pursueCompaction(): void {
+    if (this.machine.state.store.compactionPending) {
+      this.compaction.wake();
+      this.checkpointer.nudge();
+    }
   }
 
   /** Gives up on those who have waited too long; called some times a second. */

@@ -32,6 +32,7 @@ import { PeerExchange } from "./peer-exchange.ts";
 import { publishAttributes } from "./publish.ts";
 import type { OpenedState } from "./replicated-state.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
+import { SpaceWatch } from "./space-watch.ts";
 
 /** Housekeeping (time-outs, leases) runs about this often, milliseconds. */
 const housekeepingMs = 250;
@@ -60,6 +61,7 @@ export class QuorateNode implements NodeHandle {
   readonly #snapshots: SnapshotExchange;
   readonly #peers: PeerExchange;
   readonly #hasher: Hasher;
+  readonly #space: SpaceWatch;
   #tickTimer: Timer | undefined;
   #lastHousekeepingMs: number;
   #stopping: Promise<void> | undefined;
@@ -105,6 +107,7 @@ export class QuorateNode implements NodeHandle {
       (step) => this.#core.steppedWork(0, step),
       () => this.#core.engineView(),
     );
+    this.#space = this.#makeSpaceWatch();
   }
 
   /** Opens the links and begins to take part. */
@@ -207,6 +210,11 @@ export class QuorateNode implements NodeHandle {
     return this.#core.compaction.whenIdle();
   }
 
+  reclaimSpace(): void {
+    this.#checkRunning();
+    this.#space.reclaim();
+  }
+
   moveLeader(to: MemberId): Promise<void> {
     return this.#leadership.move(to);
   }
@@ -303,6 +311,26 @@ export class QuorateNode implements NodeHandle {
     );
   }
 
+  #makeSpaceWatch(): SpaceWatch {
+    const core = this.#core;
+    return new SpaceWatch(
+      {
+        isLeader: () => core.status.role === "leader",
+        alarms: () => core.machine.state.alarms.list(),
+        sizeInUseBytes: () => core.machine.state.store.sizeInUseBytes,
+        sizeBytes: () => core.engine.sizeBytes(),
+        engine: () => core.engine,
+        compactedRevision: () => core.machine.state.store.compactedRevision,
+        isCompacting: () => core.machine.state.store.compactionPending,
+        propose: (kind, encoded) => this.propose(kind, encoded),
+        onFatal: (error) => this.#fail(error),
+      },
+      this.#config.quotaBytes,
+      this.#devices.clock,
+      this.#devices.logger,
+    );
+  }
+
   #makeSnapshots(): SnapshotExchange {
     return new SnapshotExchange(
       {
@@ -353,6 +381,8 @@ export class QuorateNode implements NodeHandle {
     this.#core.expireWaiters(nowMs);
     this.#core.machine.state.auth.tokens.expire(nowMs, this.#tokenTtlMs);
     this.#leases.tick();
+    this.#core.pursueCompaction();
+    this.#space.tick(nowMs);
     this.#core.machine.state.hub.progress(nowMs);
     const isStuck = this.#core.driver.writeElapsedMs(nowMs) > this.#config.electionTimeoutMs;
     if (isStuck && this.#core.status.role === "leader") {

@@ -40,7 +40,12 @@ export interface EngineView extends EngineReader {
 export interface Engine extends EngineReader {
   write(batch: readonly BatchOperation[], options: { readonly sync: boolean }): Promise<void>;
   view(): EngineView;
-  /** Bytes on disk, for the quota and Status.dbSize; may be some seconds old. */
+  /** Bytes on disk, for Status.dbSize; may be some seconds old. */
   sizeBytes(): number;
+  /**
+   * Gives the disk space of deleted and replaced rows back, piece by piece, while reads and writes
+   * go on; a call while one is under way joins it. Absent where space is given back at once.
+   */
+  reclaim?(): Promise<void>;
   close(): Promise<void>;
 }

@@ -28,6 +28,7 @@ import {
   reservedFrom,
   sealValue,
 } from "./engine-records.ts";
+import { reclaimRows } from "./level-reclaim.ts";
 
 const writeBufferBytes = 32 * 1024 * 1024;
 const tableFileBytes = 8 * 1024 * 1024;
@@ -115,6 +116,7 @@ class LevelEngine implements Engine {
   #sizeBytes = 0;
   #measuredAtMs = 0;
   #measuring: Promise<void> | undefined;
+  #reclaiming: Promise<void> | undefined;
 
   constructor(database: Database, links: BatchLinks) {
     this.#database = database;
@@ -182,9 +184,27 @@ class LevelEngine implements Engine {
     return this.#measuring;
   }
 
+  reclaim(): Promise<void> {
+    this.#checkUsable();
+    this.#reclaiming ??= this.#reclaim().finally(() => {
+      this.#reclaiming = undefined;
+    });
+    return this.#reclaiming;
+  }
+
+  async #reclaim(): Promise<void> {
+    try {
+      await reclaimRows(this.#database, () => this.#failure !== undefined);
+    } catch (error) {
+      throw readFailure(`reclaiming space in ${this.#database.location}`, error);
+    }
+    await this.measure();
+  }
+
   async close(): Promise<void> {
     await this.#last;
     this.#failure ??= new StorageError("the store is closed");
+    await this.#reclaiming?.catch(() => undefined);
     await this.#database.close();
   }
 

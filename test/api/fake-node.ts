@@ -80,6 +80,7 @@ export class FakeNode implements NodeHandle {
   slowReads = false;
   movedTo: MemberId | undefined;
   compactionDoneCalls = 0;
+  reclaimCalls = 0;
   readonly #hub = new WatchHub(this.store, { rng: new SeededRng(1), progressIntervalMs: 600_000 });
 
   status(): NodeStatus {
@@ -220,6 +221,10 @@ export class FakeNode implements NodeHandle {
       throw new QuorateError("memberNotFound");
     }
     return at;
+  }
+
+  reclaimSpace(): void {
+    this.reclaimCalls++;
   }
 
   async moveLeader(to: MemberId): Promise<void> {

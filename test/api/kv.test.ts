@@ -84,7 +84,7 @@ describe("Put", () => {
 
   it("refuses what would pass the quota before anything else, and raises the alarm", async () => {
     const world = makeWorld();
-    world.node.statusOverrides = { quotaBytes: 5_000, sizeBytes: 4_800 };
+    world.node.statusOverrides = { quotaBytes: 5_000, sizeInUseBytes: 4_800 };
     await expect(put(world, {})).rejects.toMatchObject({ code: "noSpace" });
     expect(world.node.proposed).toHaveLength(1);
     expect(AlarmRequest.decode(world.node.proposed[0]?.body ?? emptyBytes)).toEqual({
@@ -95,7 +95,7 @@ describe("Put", () => {
     // What frees space still may.
     const bytes = DeleteRangeRequest.encode(DeleteRangeRequest.create({ key }));
     await world.call(kv("DeleteRange"), bytes);
-    world.node.statusOverrides = { quotaBytes: 0, sizeBytes: 4_800 };
+    world.node.statusOverrides = { quotaBytes: 0, sizeInUseBytes: 4_800 };
     await put(world, { key });
   });
 
@@ -241,7 +241,7 @@ describe("Txn", () => {
 
   it("takes the quota from the dearer branch", async () => {
     const world = makeWorld();
-    world.node.statusOverrides = { quotaBytes: 4_096 + 300, sizeBytes: 4_096 };
+    world.node.statusOverrides = { quotaBytes: 4_096 + 300, sizeInUseBytes: 4_096 };
     await txn(world, { success: [putOp("a", "1")] });
     const dear = txn(world, { success: [], failure: [putOp("a", "1"), putOp("b", "1")] });
     await expect(dear).rejects.toMatchObject({ code: "noSpace" });

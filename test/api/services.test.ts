@@ -90,7 +90,7 @@ describe("Lease", () => {
 
   it("counts against the quota", async () => {
     const world = makeWorld();
-    world.node.statusOverrides = { quotaBytes: 5_000, sizeBytes: 4_990 };
+    world.node.statusOverrides = { quotaBytes: 5_000, sizeInUseBytes: 4_990 };
     await expect(grant(world, 30)).rejects.toMatchObject({ code: "noSpace" });
   });
 
