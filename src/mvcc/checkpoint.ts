@@ -111,6 +111,9 @@ export class Checkpointer {
     const { history } = this.#state;
     history.indexSealed();
     for (const block of history.pending) {
+      if (block === this.#tail && block.end === this.#tailEnd) {
+        continue;
+      }
       batch.put(blockKey(block.firstRevision, block.firstSub), block.record());
     }
     const tail = history.tail;

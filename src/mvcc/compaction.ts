@@ -23,6 +23,8 @@ import { setU32, setU48 } from "./numbers.ts";
 import { survives } from "./range.ts";
 import type { StoreState } from "./state.ts";
 
+/** Blocks walked or swept in one step: some tenths of a millisecond. */
+const stepBlocks = 8;
 /** Neighbours joined with a swept block on either side. */
 const joinedBlocksMax = 8;
 
@@ -78,7 +80,17 @@ export class Compactor {
     this.#sweepFrom = new Uint8Array(0);
   }
 
+  /** Some blocks' worth of work. */
   step(): boolean {
+    for (let block = 0; block < stepBlocks; block++) {
+      if (!this.#stepBlock()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  #stepBlock(): boolean {
     const state = this.#state;
     if (!this.pending) {
       return false;

@@ -36,8 +36,10 @@ const format = 1;
 const fixedBytes = 11;
 const offsetBytes = 4;
 const countBytes = 4;
-/** The most that an entry takes besides its body: fixed part, varints, jumps, leases. */
-const headBytesMax = fixedBytes + 4 * 8 + 7 * 13 + 16;
+/** The most that an entry takes besides body and jumps: fixed part, varints, leases. */
+const headBytesMax = fixedBytes + 4 * 8 + 16;
+/** The most that one jump takes: two varints. */
+const jumpBytesMax = 8 + 5;
 const deleteFlag = 1;
 const createdFlag = 2;
 const leaseFlag = 4;
@@ -78,9 +80,9 @@ export class HistoryBlock {
     this.bytes = bytes;
   }
 
-  /** An empty block to be filled, with room for one event of `bodyBytes` at least. */
+  /** An empty block to be filled, with room for one event whose body has `bodyBytes` at least. */
   static make(targetBytes: number, bodyBytes: number): HistoryBlock {
-    const need = 1 + headBytesMax + bodyBytes + offsetBytes + countBytes;
+    const need = 1 + headBytesMax + 7 * jumpBytesMax + bodyBytes + offsetBytes + countBytes;
     const block = new HistoryBlock(new Uint8Array(need > targetBytes ? need : targetBytes));
     block.bytes[0] = format;
     block.#offsets = [];
@@ -114,8 +116,10 @@ export class HistoryBlock {
     return this.#offsets === undefined;
   }
 
-  hasRoom(bodyBytes: number): boolean {
-    return this.recordBytes + headBytesMax + bodyBytes + offsetBytes <= this.bytes.length;
+  /** Whether an event with so many jumps and so long a body fits. */
+  hasRoom(level: number, bodyBytes: number): boolean {
+    const need = headBytesMax + level * jumpBytesMax + bodyBytes + offsetBytes;
+    return this.recordBytes + need <= this.bytes.length;
   }
 
   /** Appends an event that was measured and that `hasRoom` accepted; returns the bytes it takes. */

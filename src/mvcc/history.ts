@@ -106,7 +106,7 @@ export class History {
   append(draft: EventDraft): number {
     const length = measureBody(draft);
     this.bodyBytes = length;
-    if (!this.tail.hasRoom(length)) {
+    if (!this.tail.hasRoom(draft.level, length)) {
       this.sealTail(length);
     }
     const size = this.tail.append(draft);
