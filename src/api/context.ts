@@ -1,8 +1,12 @@
 // What every service of the API is given.
 
-import type { Clock, Logger, MetricsRegistry, Rng } from "../base/index.ts";
+import type { Caller, Clock, Logger, MetricsRegistry, Rng } from "../base/index.ts";
 import type { NodeHandle } from "../node/handle.ts";
+import type { CallContext } from "../grpc/index.ts";
 import { HeaderEncoder, type ResponseHeader } from "../wire/index.ts";
+import { Callers } from "./callers.ts";
+import type { JwtTokens } from "./jwt.ts";
+import { bcryptCostDefault, BcryptHasher, type PasswordHasher } from "./password-hasher.ts";
 
 export interface ApiOptions {
   /** A started node: its ids no longer change. */
@@ -22,6 +26,12 @@ export interface ApiOptions {
   readonly txnOpsMax: number;
   /** Streams that require a leader end when there was none for three of these. */
   readonly electionTimeoutMs: number;
+  /** Signed tokens instead of simple ones (--auth-token). */
+  readonly jwt?: JwtTokens | undefined;
+  /** Of new passwords (--bcrypt-cost). */
+  readonly bcryptCost?: number | undefined;
+  /** Another hasher than bcrypt in a thread. */
+  readonly passwords?: PasswordHasher | undefined;
 }
 
 export class ApiContext {
@@ -31,6 +41,9 @@ export class ApiContext {
   readonly logger: Logger;
   readonly options: ApiOptions;
   readonly header: HeaderEncoder;
+  readonly callers: Callers;
+  readonly jwt: JwtTokens | undefined;
+  readonly passwords: PasswordHasher;
   readonly #clusterId: bigint;
   readonly #memberId: bigint;
 
@@ -41,9 +54,18 @@ export class ApiContext {
     this.rng = options.rng;
     this.logger = options.logger;
     this.options = options;
+    this.jwt = options.jwt;
+    this.callers = new Callers(options.handle, options.jwt);
+    this.passwords =
+      options.passwords ?? new BcryptHasher(options.bcryptCost ?? bcryptCostDefault);
     this.#clusterId = status.clusterId;
     this.#memberId = status.memberId;
     this.header = new HeaderEncoder(status.clusterId, status.memberId);
+  }
+
+  /** Who calls; undefined while authentication is off. Throws for a token that is not good. */
+  callerOf(call: CallContext): Caller | undefined {
+    return this.callers.of(call);
   }
 
   /** Field 1 of a response: the header of this member with `revision` and the current term. */

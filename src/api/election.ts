@@ -35,15 +35,15 @@ import {
 } from "./recipes.ts";
 
 export function electionService(api: ApiContext, quota: QuotaGate): Service {
-  const election = new Election(api, quota);
+  const election = (call: CallContext): Election => new Election(api, quota, call);
   return {
     name: "v3electionpb.Election",
     methods: {
-      Campaign: { kind: "unary", handle: (bytes, call) => election.campaign(bytes, call) },
-      Proclaim: { kind: "unary", handle: (bytes) => election.proclaim(bytes) },
-      Leader: { kind: "unary", handle: (bytes) => election.leader(bytes) },
-      Observe: { kind: "stream", handle: (call) => election.observe(call) },
-      Resign: { kind: "unary", handle: (bytes) => election.resign(bytes) },
+      Campaign: { kind: "unary", handle: (bytes, call) => election(call).campaign(bytes, call) },
+      Proclaim: { kind: "unary", handle: (bytes, call) => election(call).proclaim(bytes) },
+      Leader: { kind: "unary", handle: (bytes, call) => election(call).leader(bytes) },
+      Observe: { kind: "stream", handle: (call) => election(call).observe(call) },
+      Resign: { kind: "unary", handle: (bytes, call) => election(call).resign(bytes) },
     },
   };
 }
@@ -58,9 +58,9 @@ class Election {
   readonly #api: ApiContext;
   readonly #recipes: Recipes;
 
-  constructor(api: ApiContext, quota: QuotaGate) {
+  constructor(api: ApiContext, quota: QuotaGate, call: CallContext) {
     this.#api = api;
-    this.#recipes = new Recipes(api, quota);
+    this.#recipes = new Recipes(api, quota, call);
   }
 
   async campaign(bytes: Uint8Array, call: CallContext): Promise<ReplyBytes> {

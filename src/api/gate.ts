@@ -1,12 +1,22 @@
 // What is asked of every call before its service sees it, in etcd's order: a learner serves little
-// (table), the client's API version must be text, and a client that requires a leader is refused
-// while none is known.
+// (table), the client's API version must be text, a client that requires a leader is refused while
+// none is known, and while authentication is on the caller must be somebody, or root (table). What
+// a caller may do to keys is decided where they are read or written.
 
 import { noMember, QuorateError } from "../base/index.ts";
-import type { CallContext, MethodHandler, StreamHandler, UnaryHandler } from "../grpc/index.ts";
-import { RpcError } from "../grpc/index.ts";
+import type {
+  CallContext,
+  MethodHandler,
+  ReplyBytes,
+  StreamCall,
+  StreamHandler,
+  UnaryHandler,
+} from "../grpc/index.ts";
 import { RangeRequest } from "../wire/index.ts";
+import { permit } from "./callers.ts";
 import type { ApiContext } from "./context.ts";
+import { toRpcError } from "./errors.ts";
+import { HeldStream } from "./held-stream.ts";
 import type { LeaderMonitor } from "./leader-monitor.ts";
 import type { RpcMetrics } from "./rpc-metrics.ts";
 import type { Rpc } from "./rpc-table.ts";
@@ -35,24 +45,65 @@ export class Gate {
     return (request, call) => {
       started.inc();
       this.#check(rpc, call, "unary", request);
+      return this.#api.handle.auth.enabled
+        ? this.#authorizedUnary(rpc, handle, request, call)
+        : handle(request, call);
+    };
+  }
+
+  /** A token issued by a command that is not applied here yet is waited for. */
+  #authorizedUnary(
+    rpc: Rpc,
+    handle: UnaryHandler,
+    request: Uint8Array,
+    call: CallContext,
+  ): ReplyBytes | Promise<ReplyBytes> {
+    const go = (): ReplyBytes | Promise<ReplyBytes> => {
+      this.#authorize(rpc, call);
       return handle(request, call);
     };
+    return this.#api.callers.isAhead(call) ? this.#caughtUp().then(go) : go();
+  }
+
+  async #caughtUp(): Promise<void> {
+    await this.#api.handle.read(true, () => undefined);
+  }
+
+  #authorize({ access }: Rpc, call: CallContext): void {
+    if (access === "open" || access === "watch") {
+      return;
+    }
+    const caller = this.#api.callerOf(call);
+    const { auth } = this.#api.handle;
+    permit(access === "root" ? auth.checkRoot(caller) : auth.checkLogin(caller));
   }
 
   #guardStream(rpc: Rpc, handle: StreamHandler): StreamHandler {
     const started = this.#metrics.started(rpc);
     return (call) => {
       started.inc();
+      const fail = (error: unknown): void => call.end(toRpcError(error, this.#api.logger));
+      const go = (stream: StreamCall): void => {
+        try {
+          this.#authorize(rpc, call);
+        } catch (error) {
+          fail(error);
+          return;
+        }
+        handle(requiresLeader(call) ? this.#leader.watch(stream) : stream);
+      };
       try {
         this.#check(rpc, call, "stream", undefined);
       } catch (error) {
-        if (error instanceof QuorateError) {
-          call.end(new RpcError(error.status, error.message));
-          return;
-        }
-        throw error;
+        fail(error);
+        return;
       }
-      handle(requiresLeader(call) ? this.#leader.watch(call) : call);
+      if (this.#api.handle.auth.enabled && this.#api.callers.isAhead(call)) {
+        const held = new HeldStream(call);
+        this.#caughtUp().then(() => go(held), fail);
+      } else {
+        go(call);
+      }
     };
   }
 

@@ -1,7 +1,8 @@
 // api: the etcd v3 services over a NodeHandle, one file a service.
 //
-// The way of a call: the transport hands raw bytes to gate.ts (learner, client version, leader),
-// then to its service, which decodes, checks shape (validate.ts), and proposes a command or reads.
+// The way of a call: the transport hands raw bytes to gate.ts (learner, client version, leader,
+// and who calls, callers.ts), then to its service, which decodes, checks shape (validate.ts), and
+// proposes a command with its caller, or reads what the caller may read.
 // What comes back is encoded around stored bytes (replies.ts). Errors are thrown: QuorateError and
 // DecodeError have their answer, anything else is a fault (errors.ts).
 //
@@ -10,7 +11,7 @@
 // they came. rpc-table.ts names every method there is; one without a handler answers
 // UNIMPLEMENTED, as if it were unknown, which is what clients of newer versions look for.
 //
-// Limits: no authentication yet (auth.ts), no Snapshot (maintenance.ts).
+// Limits: no Snapshot (maintenance.ts).
 
 import { grpcStatus, type GrpcStatus } from "../base/index.ts";
 import type { GrpcServer, MethodHandler, Service } from "../grpc/index.ts";
@@ -32,6 +33,7 @@ import { type Rpc, type RpcKind, rpcTable } from "./rpc-table.ts";
 import { watchService } from "./watch.ts";
 
 export type { ApiOptions } from "./context.ts";
+export { JwtTokens, type JwtOptions } from "./jwt.ts";
 export { type Rpc, type RpcAccess, type RpcKind, rpcPath, rpcTable } from "./rpc-table.ts";
 
 export interface Api {
@@ -75,6 +77,7 @@ export function createApi(options: ApiOptions): Api {
     onTraffic: metrics.traffic,
     shutdown: () => {
       health.shutdown();
+      api.passwords.close();
       leader.close();
     },
   };

@@ -4,8 +4,8 @@
 // client's own bytes go into the log; a result's stored bytes go into the reply. A read that the
 // node can answer at once is answered at once, without a promise.
 
-import { type Counter, QuorateError } from "../base/index.ts";
-import type { ReplyBytes, Service } from "../grpc/index.ts";
+import { type Caller, type Counter, QuorateError } from "../base/index.ts";
+import type { CallContext, ReplyBytes, Service } from "../grpc/index.ts";
 import type { CommandResult } from "../node/handle.ts";
 import {
   CompactionRequest,
@@ -14,6 +14,7 @@ import {
   RangeRequest,
   TxnRequest,
 } from "../wire/index.ts";
+import { permit } from "./callers.ts";
 import type { ApiContext } from "./context.ts";
 import { expectKind, succeeded } from "./errors.ts";
 import { putCost, type QuotaGate, txnCost } from "./quota.ts";
@@ -34,12 +35,12 @@ export function kvService(api: ApiContext, quota: QuotaGate): Service {
   return {
     name: "etcdserverpb.KV",
     methods: {
-      Range: { kind: "unary", handle: (request) => kv.range(request) },
+      Range: { kind: "unary", handle: (request, call) => kv.range(request, call) },
       RangeStream: { kind: "stream", handle: (call) => rangeStream(api, call) },
-      Put: { kind: "unary", handle: (request) => kv.put(request) },
-      DeleteRange: { kind: "unary", handle: (request) => kv.deleteRange(request) },
-      Txn: { kind: "unary", handle: (request) => kv.txn(request) },
-      Compact: { kind: "unary", handle: (request) => kv.compact(request) },
+      Put: { kind: "unary", handle: (request, call) => kv.put(request, call) },
+      DeleteRange: { kind: "unary", handle: (request, call) => kv.deleteRange(request, call) },
+      Txn: { kind: "unary", handle: (request, call) => kv.txn(request, call) },
+      Compact: { kind: "unary", handle: (request, call) => kv.compact(request, call) },
     },
   };
 }
@@ -60,25 +61,28 @@ class Kv {
     );
   }
 
-  range(bytes: Uint8Array): ReplyBytes | Promise<ReplyBytes> {
+  range(bytes: Uint8Array, call: CallContext): ReplyBytes | Promise<ReplyBytes> {
     const request = RangeRequest.decode(bytes);
     checkRange(request);
     this.#ranges.inc();
     const query = rangeQuery(request);
     const api = this.#api;
-    return api.handle.read<ReplyBytes>(!request.serializable, ({ store }) => {
+    const caller = api.callerOf(call);
+    return api.handle.read<ReplyBytes>(!request.serializable, ({ store, auth }) => {
+      permit(auth.checkRead(caller, query.key, query.rangeEnd));
       checkRevision(store, query.revision);
       const result = store.range(query);
       return rangeReply(api.headerField(store.revision), result);
     });
   }
 
-  put(bytes: Uint8Array): Promise<ReplyBytes> {
+  put(bytes: Uint8Array, call: CallContext): Promise<ReplyBytes> {
     const request = PutRequest.decode(bytes);
     this.#quota.check(putCost(request));
     checkPut(request);
     this.#checkSize(bytes);
-    return this.#api.handle.propose("put", bytes).then(this.#putReply);
+    const { handle, callers } = this.#api;
+    return handle.propose("put", bytes, callers.of(call)).then(this.#putReply);
   }
 
   readonly #putReply = (result: CommandResult): ReplyBytes => {
@@ -87,24 +91,26 @@ class Kv {
     return previous === undefined ? header : [header, previous.field];
   };
 
-  deleteRange(bytes: Uint8Array): Promise<ReplyBytes> {
+  deleteRange(bytes: Uint8Array, call: CallContext): Promise<ReplyBytes> {
     checkDeleteRange(DeleteRangeRequest.decode(bytes));
     this.#checkSize(bytes);
-    return this.#api.handle.propose("deleteRange", bytes).then((result) => {
+    const caller = this.#api.callerOf(call);
+    return this.#api.handle.propose("deleteRange", bytes, caller).then((result) => {
       const { revision, deleted, previous } = expectKind(result, "deleteRange");
       return deleteRangeReply(this.#api.headerField(revision), deleted, previous);
     });
   }
 
-  txn(bytes: Uint8Array): ReplyBytes | Promise<ReplyBytes> {
+  txn(bytes: Uint8Array, call: CallContext): ReplyBytes | Promise<ReplyBytes> {
     const request = TxnRequest.decode(bytes);
     this.#quota.check(txnCost(request));
     checkTxn(request, this.#api.options.txnOpsMax);
     if (isReadOnly(request)) {
-      return this.#readTxn(bytes, !isSerializable(request));
+      return this.#readTxn(bytes, !isSerializable(request), this.#api.callerOf(call));
     }
     this.#checkSize(bytes);
-    return this.#api.handle.propose("txn", bytes).then(this.#txnReply);
+    const { handle, callers } = this.#api;
+    return handle.propose("txn", bytes, callers.of(call)).then(this.#txnReply);
   }
 
   readonly #txnReply = (result: CommandResult): ReplyBytes => {
@@ -112,18 +118,23 @@ class Kv {
     return txnReply(this.#api.headerField(txn.revision), txn);
   };
 
-  #readTxn(bytes: Uint8Array, linearizable: boolean): ReplyBytes | Promise<ReplyBytes> {
+  #readTxn(
+    bytes: Uint8Array,
+    linearizable: boolean,
+    caller: Caller | undefined,
+  ): ReplyBytes | Promise<ReplyBytes> {
     const api = this.#api;
     return api.handle.read<ReplyBytes>(linearizable, (state) => {
-      const result = succeeded(state.readTxn(bytes));
+      const result = succeeded(state.readTxn(bytes, caller));
       return txnReply(api.headerField(result.revision), result);
     });
   }
 
-  async compact(bytes: Uint8Array): Promise<ReplyBytes> {
+  async compact(bytes: Uint8Array, call: CallContext): Promise<ReplyBytes> {
     const { physical } = CompactionRequest.decode(bytes);
-    const { handle } = this.#api;
-    const { revision } = expectKind(await handle.propose("compaction", bytes), "compaction");
+    const { handle, callers } = this.#api;
+    const result = await handle.propose("compaction", bytes, callers.of(call));
+    const { revision } = expectKind(result, "compaction");
     if (physical) {
       await handle.compactionDone();
     }

@@ -3,8 +3,9 @@
 // Grants and revocations go through the log. Renewals do not: the leader keeps the clocks, and the
 // node asks it, wherever it is.
 
-import { type LeaseId, toLeaseId } from "../base/index.ts";
-import type { ReplyBytes, Service, StreamCall } from "../grpc/index.ts";
+import { type Caller, emptyBytes, type LeaseId, toLeaseId } from "../base/index.ts";
+import type { CallContext, ReplyBytes, Service, StreamCall } from "../grpc/index.ts";
+import type { AuthReader } from "../node/handle.ts";
 import {
   LeaseGrantRequest,
   LeaseGrantResponse,
@@ -15,6 +16,7 @@ import {
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
 } from "../wire/index.ts";
+import { permit } from "./callers.ts";
 import type { ApiContext } from "./context.ts";
 import { expectKind, toRpcError } from "./errors.ts";
 import { leaseCostBytes, type QuotaGate } from "./quota.ts";
@@ -27,11 +29,11 @@ export function leaseService(api: ApiContext, quota: QuotaGate): Service {
   return {
     name: "etcdserverpb.Lease",
     methods: {
-      LeaseGrant: { kind: "unary", handle: (bytes) => grant(api, quota, bytes) },
-      LeaseRevoke: { kind: "unary", handle: (bytes) => revoke(api, bytes) },
+      LeaseGrant: { kind: "unary", handle: (bytes, call) => grant(api, quota, bytes, call) },
+      LeaseRevoke: { kind: "unary", handle: (bytes, call) => revoke(api, bytes, call) },
       LeaseKeepAlive: { kind: "stream", handle: (call) => new KeepAliveStream(api, call).start() },
-      LeaseTimeToLive: { kind: "unary", handle: (bytes) => timeToLive(api, bytes) },
-      LeaseLeases: { kind: "unary", handle: (bytes) => leases(api, bytes) },
+      LeaseTimeToLive: { kind: "unary", handle: (bytes, call) => timeToLive(api, bytes, call) },
+      LeaseLeases: { kind: "unary", handle: (bytes, call) => leases(api, bytes, call) },
     },
   };
 }
@@ -51,14 +53,20 @@ function leaseTtlSecondsMin(electionTimeoutMs: number): number {
   return Math.ceil((1.5 * electionTimeoutMs) / 1000);
 }
 
-async function grant(api: ApiContext, quota: QuotaGate, bytes: Uint8Array): Promise<ReplyBytes> {
+async function grant(
+  api: ApiContext,
+  quota: QuotaGate,
+  bytes: Uint8Array,
+  call: CallContext,
+): Promise<ReplyBytes> {
   const request = LeaseGrantRequest.decode(bytes);
   quota.check(leaseCostBytes);
   // Raised here, not where it is applied: members may differ in this setting while it is changed.
   const ttl = Math.max(request.ttl, leaseTtlSecondsMin(api.options.electionTimeoutMs));
   const id = request.id === 0n ? randomLeaseId(api) : request.id;
   const body = LeaseGrantRequest.encode({ ttl, id });
-  const result = expectKind(await api.handle.propose("leaseGrant", body), "leaseGrant");
+  const proposed = api.handle.propose("leaseGrant", body, api.callerOf(call));
+  const result = expectKind(await proposed, "leaseGrant");
   return LeaseGrantResponse.encode({
     header: api.headerMessage(result.revision),
     id: result.id,
@@ -67,14 +75,23 @@ async function grant(api: ApiContext, quota: QuotaGate, bytes: Uint8Array): Prom
   });
 }
 
-async function revoke(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
-  const { revision } = expectKind(await api.handle.propose("leaseRevoke", bytes), "leaseRevoke");
-  return api.headerField(revision);
+async function revoke(api: ApiContext, bytes: Uint8Array, call: CallContext): Promise<ReplyBytes> {
+  const result = await api.handle.propose("leaseRevoke", bytes, api.callerOf(call));
+  return api.headerField(expectKind(result, "leaseRevoke").revision);
 }
 
-async function timeToLive(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
+async function timeToLive(
+  api: ApiContext,
+  bytes: Uint8Array,
+  call: CallContext,
+): Promise<ReplyBytes> {
   const { id, keys } = LeaseTimeToLiveRequest.decode(bytes);
   const lease = await api.handle.leaseTimeToLive(toLeaseId(id), keys);
+  if (api.handle.auth.enabled) {
+    // What is about to be told is what must be readable, by the permissions of now.
+    const caller = api.callerOf(call);
+    await api.handle.read(true, ({ auth }) => checkReadable(auth, caller, lease.keys));
+  }
   return LeaseTimeToLiveResponse.encode({
     header: api.currentHeader(),
     id,
@@ -84,14 +101,37 @@ async function timeToLive(api: ApiContext, bytes: Uint8Array): Promise<ReplyByte
   });
 }
 
-function leases(api: ApiContext, bytes: Uint8Array): ReplyBytes | Promise<ReplyBytes> {
+function leases(
+  api: ApiContext,
+  bytes: Uint8Array,
+  call: CallContext,
+): ReplyBytes | Promise<ReplyBytes> {
   LeaseLeasesRequest.decode(bytes);
-  return api.handle.read<ReplyBytes>(false, (state) =>
-    LeaseLeasesResponse.encode({
+  const caller = api.callerOf(call);
+  return api.handle.read<ReplyBytes>(false, (state) => {
+    const ids = state.leaseIds();
+    if (state.auth.checkRoot(caller) !== undefined) {
+      permit(state.auth.checkLogin(caller));
+      for (const id of ids) {
+        checkReadable(state.auth, caller, state.store.leaseKeys(id));
+      }
+    }
+    return LeaseLeasesResponse.encode({
       header: api.headerMessage(state.store.revision),
-      leases: state.leaseIds().map((id) => ({ id })),
-    }),
-  );
+      leases: ids.map((id) => ({ id })),
+    });
+  });
+}
+
+function checkReadable(
+  auth: AuthReader,
+  caller: Caller | undefined,
+  keys: readonly Uint8Array[],
+): void {
+  permit(auth.checkLogin(caller));
+  for (const key of keys) {
+    permit(auth.checkRead(caller, key, emptyBytes));
+  }
 }
 
 /**
@@ -144,7 +184,7 @@ class KeepAliveStream {
     const header = this.#api.currentHeader();
     const place = this.#sent + this.#answers.length;
     this.#answers.push(undefined);
-    this.#api.handle.leaseKeepAlive(toLeaseId(id)).then(
+    this.#keepAlive(toLeaseId(id)).then(
       (ttl) => {
         const answer = LeaseKeepAliveResponse.encode({ header, id, ttl });
         this.#answers[place - this.#sent] = answer;
@@ -155,6 +195,19 @@ class KeepAliveStream {
     if (this.#answers.length >= renewalsMax) {
       this.#call.pause();
     }
+  }
+
+  /** Whoever keeps a lease alive decides about its keys, and must be permitted to write them. */
+  async #keepAlive(id: LeaseId): Promise<number> {
+    const { handle } = this.#api;
+    if (handle.auth.enabled) {
+      const caller = this.#api.callerOf(this.#call);
+      await handle.read(true, (state) => {
+        permit(state.auth.checkLogin(caller));
+        permit(state.checkLease(caller, id));
+      });
+    }
+    return handle.leaseKeepAlive(id);
   }
 
   #flush(): void {

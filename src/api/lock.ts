@@ -21,12 +21,12 @@ import {
 } from "./recipes.ts";
 
 export function lockService(api: ApiContext, quota: QuotaGate): Service {
-  const recipes = new Recipes(api, quota);
+  const recipes = (call: CallContext): Recipes => new Recipes(api, quota, call);
   return {
     name: "v3lockpb.Lock",
     methods: {
-      Lock: { kind: "unary", handle: (bytes, call) => lock(api, recipes, bytes, call) },
-      Unlock: { kind: "unary", handle: (bytes) => unlock(api, recipes, bytes) },
+      Lock: { kind: "unary", handle: (bytes, call) => lock(api, recipes(call), bytes, call) },
+      Unlock: { kind: "unary", handle: (bytes, call) => unlock(api, recipes(call), bytes) },
     },
   };
 }

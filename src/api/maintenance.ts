@@ -13,7 +13,7 @@ import {
   toMemberId,
   toRevision,
 } from "../base/index.ts";
-import { type ReplyBytes, RpcError, type Service } from "../grpc/index.ts";
+import { type CallContext, type ReplyBytes, RpcError, type Service } from "../grpc/index.ts";
 import type { Alarm, StateReader } from "../node/handle.ts";
 import {
   AlarmRequest,
@@ -39,7 +39,7 @@ export function maintenanceService(api: ApiContext): Service {
   return {
     name: "etcdserverpb.Maintenance",
     methods: {
-      Alarm: { kind: "unary", handle: (bytes) => alarm(api, bytes) },
+      Alarm: { kind: "unary", handle: (bytes, call) => alarm(api, bytes, call) },
       Status: { kind: "unary", handle: (bytes) => status(api, bytes) },
       Hash: { kind: "unary", handle: (bytes) => hash(api, bytes) },
       HashKV: { kind: "unary", handle: (bytes) => hashKv(api, bytes) },
@@ -64,7 +64,7 @@ function alarmsOf(state: StateReader, type: number): WireAlarm[] {
   return type === AlarmType.NONE ? alarms : alarms.filter(({ alarm }) => alarm === type);
 }
 
-async function alarm(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
+async function alarm(api: ApiContext, bytes: Uint8Array, call: CallContext): Promise<ReplyBytes> {
   const request = AlarmRequest.decode(bytes);
   switch (request.action) {
     case AlarmRequestAlarmAction.GET: {
@@ -74,7 +74,8 @@ async function alarm(api: ApiContext, bytes: Uint8Array): Promise<ReplyBytes> {
     case AlarmRequestAlarmAction.ACTIVATE:
     case AlarmRequestAlarmAction.DEACTIVATE: {
       // Answers with what it raised or disarmed.
-      const { alarms } = expectKind(await api.handle.propose("alarm", bytes), "alarm");
+      const result = await api.handle.propose("alarm", bytes, api.callerOf(call));
+      const { alarms } = expectKind(result, "alarm");
       return alarmReply(api, alarms.map(toWire));
     }
     default:

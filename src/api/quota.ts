@@ -6,7 +6,7 @@
 // What is measured against the quota is what history and index take (Status.dbSizeInUse), not the
 // files: deleting and compacting bring it down at once, while the files follow in the background.
 
-import { grpcStatus, QuorateError } from "../base/index.ts";
+import { grpcStatus, QuorateError, system } from "../base/index.ts";
 import { AlarmRequest, AlarmRequestAlarmAction, AlarmType } from "../wire/index.ts";
 import type { PutRequest, RequestOp, TxnRequest } from "../wire/index.ts";
 import type { ApiContext } from "./context.ts";
@@ -65,7 +65,7 @@ export class QuotaGate {
       memberId,
       alarm: AlarmType.NOSPACE,
     });
-    this.#api.handle.propose("alarm", request).then(
+    this.#api.handle.propose("alarm", request, system).then(
       () => {
         this.#raising = false;
       },

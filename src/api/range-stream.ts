@@ -5,10 +5,11 @@
 // limit in size; header, `more` and `count` come with the last one only. A chunk is read when the
 // connection has taken the ones before it.
 
-import { emptyBytes, grpcStatus, type Revision } from "../base/index.ts";
+import { type Caller, emptyBytes, grpcStatus, type Revision } from "../base/index.ts";
 import { RpcError, type StreamCall } from "../grpc/index.ts";
 import type { RangeQuery, RangeResult } from "../node/handle.ts";
 import { lengthPrefix, RangeRequest, Reader } from "../wire/index.ts";
+import { permit } from "./callers.ts";
 import type { ApiContext } from "./context.ts";
 import { toRpcError } from "./errors.ts";
 import { checkRevision, rangeQuery } from "./range-query.ts";
@@ -49,12 +50,14 @@ async function send(api: ApiContext, call: StreamCall, bytes: Uint8Array): Promi
   checkPlain(request);
   let query: RangeQuery = { ...rangeQuery(request), sortTarget: "key", sortOrder: "none" };
   const limit = query.limit === 0 ? Number.POSITIVE_INFINITY : query.limit;
+  const caller = api.callerOf(call);
   let chunkKeys = firstChunkKeys;
   let sent = 0;
   let pinned: Chunk | undefined;
   for (;;) {
     query = { ...query, limit: query.countOnly ? 0 : Math.min(chunkKeys, limit - sent) };
-    const chunk = await readChunk(api, pinned === undefined && !request.serializable, query);
+    const linearizable = pinned === undefined && !request.serializable;
+    const chunk = await readChunk(api, linearizable, query, caller);
     if (pinned === undefined) {
       pinned = chunk;
       query = { ...query, revision: query.revision === 0 ? chunk.current : query.revision };
@@ -80,8 +83,10 @@ async function readChunk(
   api: ApiContext,
   linearizable: boolean,
   query: RangeQuery,
+  caller: Caller | undefined,
 ): Promise<Chunk> {
-  return await api.handle.read<Chunk>(linearizable, ({ store }) => {
+  return await api.handle.read<Chunk>(linearizable, ({ store, auth }) => {
+    permit(auth.checkRead(caller, query.key, query.rangeEnd));
     checkRevision(store, query.revision);
     return { result: store.range(query), current: store.revision };
   });

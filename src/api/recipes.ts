@@ -14,7 +14,14 @@ import {
   utf8,
 } from "../base/index.ts";
 import { type CallContext, RpcError } from "../grpc/index.ts";
-import type { TxnOpResult, TxnResult, WatchEvent, WatchOptions } from "../node/handle.ts";
+import type {
+  CommandKind,
+  CommandResult,
+  TxnOpResult,
+  TxnResult,
+  WatchEvent,
+  WatchOptions,
+} from "../node/handle.ts";
 import {
   Compare,
   CompareTarget,
@@ -28,6 +35,7 @@ import {
   type RequestOp,
   TxnRequest,
 } from "../wire/index.ts";
+import { permit } from "./callers.ts";
 import type { ApiContext } from "./context.ts";
 import { expectKind } from "./errors.ts";
 import { randomLeaseId } from "./lease.ts";
@@ -63,10 +71,17 @@ export interface Found {
 export class Recipes {
   readonly #api: ApiContext;
   readonly #quota: QuotaGate;
+  readonly #call: CallContext;
 
-  constructor(api: ApiContext, quota: QuotaGate) {
+  /** `call` is whom all steps are taken for: each needs what it would need by itself. */
+  constructor(api: ApiContext, quota: QuotaGate, call: CallContext) {
     this.#api = api;
     this.#quota = quota;
+    this.#call = call;
+  }
+
+  #propose(kind: CommandKind, encoded: Uint8Array): Promise<CommandResult> {
+    return this.#api.handle.propose(kind, encoded, this.#api.callerOf(this.#call));
   }
 
   /** The lease as the client gave it, or a new one. */
@@ -79,7 +94,7 @@ export class Recipes {
       ttl: sessionTtlSeconds,
       id: randomLeaseId(this.#api),
     });
-    const result = await this.#api.handle.propose("leaseGrant", request);
+    const result = await this.#propose("leaseGrant", request);
     return expectKind(result, "leaseGrant").id;
   }
 
@@ -90,20 +105,22 @@ export class Recipes {
     if (encoded.length > this.#api.options.requestBytesMax) {
       throw new QuorateError("requestTooLarge");
     }
-    return expectKind(await this.#api.handle.propose("txn", encoded), "txn");
+    return expectKind(await this.#propose("txn", encoded), "txn");
   }
 
   /** Deletes one key; resolves with the revision after it. */
   async delete(key: Uint8Array): Promise<Revision> {
     const encoded = DeleteRangeRequest.encode(DeleteRangeRequest.create({ key }));
-    const result = await this.#api.handle.propose("deleteRange", encoded);
+    const result = await this.#propose("deleteRange", encoded);
     return expectKind(result, "deleteRange").revision;
   }
 
   /** The first pair of a range, linearizably. */
   async first(request: Partial<RangeRequest>): Promise<Found> {
     const query = rangeQuery(RangeRequest.create({ ...request, limit: 1 }));
-    return await this.#api.handle.read(true, ({ store }) => {
+    const caller = this.#api.callerOf(this.#call);
+    return await this.#api.handle.read(true, ({ store, auth }) => {
+      permit(auth.checkRead(caller, query.key, query.rangeEnd));
       const stored = store.range(query).kvs[0];
       const pair = stored === undefined ? undefined : KeyValue.decode(stored.message);
       return { pair, revision: store.revision };
@@ -151,6 +168,9 @@ export class Recipes {
     if (signal.aborted) {
       throw cancelled();
     }
+    const options = watchAfter(range, revision);
+    const { auth } = this.#api.handle;
+    permit(auth.checkRead(this.#api.callerOf(this.#call), options.key, options.rangeEnd));
     let stop = (): void => {};
     try {
       return await new Promise<T | undefined>((resolve, reject) => {
@@ -175,7 +195,7 @@ export class Recipes {
           signal.removeEventListener("abort", onAbort);
           stream.close();
         };
-        stream.create(watchAfter(range, revision));
+        stream.create(options);
       });
     } finally {
       stop();

@@ -1,15 +1,15 @@
 // Every method of the API, and what it needs. The table is checked against proto/, so that a
-// method cannot be forgotten: not its gate, not its metrics, not (once there is authentication)
-// its permission.
+// method cannot be forgotten: not its gate, not its metrics, not its permission.
 
 export type RpcKind = "unary" | "serverStream" | "bidiStream";
 
 /**
- * Who may call a method once authentication is on. `keys`: whoever has permission on the keys
- * that the request names; `login`: any user; `self`: root, or a user asking about itself;
- * `recipe`: whoever may do the reads and writes that the recipe is made of.
+ * Who may call a method while authentication is on. `keys`: whoever has permission on the keys
+ * that the request names; `watch`: the same, refused watch by watch and not as a call; `login`: any
+ * user; `self`: root, or a user asking about itself; `recipe`: whoever may do the reads and writes
+ * that the recipe is made of.
  */
-export type RpcAccess = "open" | "login" | "self" | "keys" | "recipe" | "root";
+export type RpcAccess = "open" | "login" | "self" | "keys" | "watch" | "recipe" | "root";
 
 export interface Rpc {
   readonly service: string;
@@ -51,7 +51,7 @@ export const rpcTable: readonly Rpc[] = [
   rpc(kv, "DeleteRange", "keys"),
   rpc(kv, "Txn", "keys"),
   rpc(kv, "Compact", "root"),
-  rpc("etcdserverpb.Watch", "Watch", "keys", { kind: "bidiStream" }),
+  rpc("etcdserverpb.Watch", "Watch", "watch", { kind: "bidiStream" }),
   rpc(lease, "LeaseGrant", "login"),
   rpc(lease, "LeaseRevoke", "login"),
   rpc(lease, "LeaseKeepAlive", "keys", { kind: "bidiStream" }),

@@ -14,6 +14,8 @@ import {
   copyBytes,
   emptyBytes,
   errorTable,
+  grpcStatus,
+  QuorateError,
   requestOverheadBytes,
   toRevision,
 } from "../base/index.ts";
@@ -34,6 +36,7 @@ import {
   watchResponseHead,
   type WatchResponseFields,
 } from "../wire/index.ts";
+import { permit } from "./callers.ts";
 import type { ApiContext } from "./context.ts";
 import { toRpcError } from "./errors.ts";
 
@@ -42,6 +45,13 @@ const queuedResponsesMax = 128;
 const queuedBytesMax = 4 * 1024 * 1024;
 /** A body up to this size is one piece, copied once for all its watches, bytes. */
 const joinedBodyBytesMax = 32 * 1024;
+
+/** The names in Go of the codes that a watch can be refused with. */
+const goCodes: Readonly<Record<number, string>> = {
+  [grpcStatus.invalidArgument]: "InvalidArgument",
+  [grpcStatus.permissionDenied]: "PermissionDenied",
+  [grpcStatus.unauthenticated]: "Unauthenticated",
+};
 
 /** The id of responses that concern no watch, or all of them. */
 const noWatch = -1n;
@@ -198,8 +208,31 @@ class WatchCall implements WatchStreamSink {
       this.#refuse(this.#api.handle.status().revision, errorTable.compacted.text);
       return;
     }
+    const options = watchOptions(request);
+    const reason = this.#refusal(options);
+    if (reason !== undefined) {
+      this.#refuse(this.#api.handle.status().revision, reason);
+      return;
+    }
     this.#creatingFragmented = request.fragment;
-    this.#stream.create(watchOptions(request));
+    this.#stream.create(options);
+  }
+
+  /** Why the caller may not watch these keys: an error as Go prints it, since clients read that. */
+  #refusal({ key, rangeEnd }: WatchOptions): string | undefined {
+    const { auth } = this.#api.handle;
+    if (!auth.enabled) {
+      return undefined;
+    }
+    try {
+      permit(auth.checkRead(this.#api.callerOf(this.#call), key, rangeEnd));
+      return undefined;
+    } catch (error) {
+      if (error instanceof QuorateError) {
+        return `rpc error: code = ${goCodes[error.status] ?? "Unknown"} desc = ${error.message}`;
+      }
+      throw error;
+    }
   }
 
   #refuse(revision: number, cancelReason: string): void {

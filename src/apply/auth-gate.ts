@@ -4,9 +4,9 @@
 // reading for comparisons and for previous pairs, and writing on every key of a lease for a put
 // that attaches to it and for its revocation.
 
-import { emptyBytes, toLeaseId, unreachable } from "../base/index.ts";
-import type { AuthReader, Caller, Refusal } from "../auth/index.ts";
-import { isSystem } from "../auth/index.ts";
+import { emptyBytes, isSystem, toLeaseId, unreachable } from "../base/index.ts";
+import type { Caller } from "../base/index.ts";
+import type { AuthReader, Refusal } from "../auth/index.ts";
 import type { Commit, StoreReader } from "../mvcc/contract.ts";
 import {
   DeleteRangeRequest,

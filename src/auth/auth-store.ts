@@ -1,8 +1,8 @@
 // AuthStore: users, roles and whether authentication is on; replicated. Changes and their errors
 // are etcd's (server/auth/store.go). A change that is refused has changed nothing.
 
-import { compareBytes, copyBytes, equalBytes, utf8 } from "../base/index.ts";
-import type { ErrorCode } from "../base/index.ts";
+import { compareBytes, copyBytes, equalBytes, isSystem, utf8 } from "../base/index.ts";
+import type { Caller, ErrorCode } from "../base/index.ts";
 import type { BatchOperation, Row } from "../storage/engine.ts";
 import type { Permission } from "../wire/index.ts";
 import {
@@ -17,7 +17,6 @@ import {
   userKey,
 } from "./auth-records.ts";
 import type { Role, User } from "./auth-records.ts";
-import { type Caller, isSystem } from "./caller.ts";
 import { covers, intervalOf, isOpenEnd } from "./intervals.ts";
 import { type Permissions, permissionsOf, rootRole, rootUser } from "./permissions.ts";
 import { SimpleTokens } from "./simple-tokens.ts";

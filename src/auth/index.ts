@@ -24,6 +24,4 @@ export { authKey, roleRange, userRange } from "./auth-records.ts";
 export type { Role, User } from "./auth-records.ts";
 export { AuthStore } from "./auth-store.ts";
 export type { AuthReader, Refusal } from "./auth-store.ts";
-export { isSystem, nobody, system } from "./caller.ts";
-export type { Caller } from "./caller.ts";
 export { rootRole, rootUser } from "./permissions.ts";

@@ -91,6 +91,12 @@ export const errorTable = {
     status: s.unknown,
     text: "auth: authentication failed, password was given for no password user",
   },
+  // Go's bcrypt says this, and etcd passes it on.
+  passwordTooLong: { status: s.unknown, text: "bcrypt: password length exceeds 72 bytes" },
+  verifyOnly: {
+    status: s.unknown,
+    text: "auth: token signing attempted with verify-only key",
+  },
   noLeader: row(s.unavailable, "no leader"),
   notLeader: row(s.failedPrecondition, "not leader"),
   leaderChanged: row(s.unavailable, "leader changed"),

@@ -5,6 +5,7 @@
 // store is compacted there once an interval. revision: keeps the last so many revisions and looks
 // every five minutes. As etcd does both.
 
+import { system } from "../base/index.ts";
 import type { Clock, Logger, Timer } from "../base/index.ts";
 import { CompactionRequest } from "../wire/index.ts";
 import type { NodeHandle } from "./handle.ts";
@@ -75,7 +76,7 @@ export class AutoCompaction {
       return;
     }
     const request = CompactionRequest.encode({ revision, physical: false });
-    this.#handle.propose("compaction", request).then(
+    this.#handle.propose("compaction", request, system).then(
       () => this.#logger.info({ revision }, "compacted automatically"),
       (error: unknown) =>
         this.#logger.warn({ err: error, revision }, "automatic compaction failed"),

@@ -2,6 +2,7 @@
 // node. It hides raft, the log and the disk. Operations fail with QuorateError.
 
 import type {
+  Caller,
   ClusterId,
   ErrorCode,
   LeaseId,
@@ -11,7 +12,7 @@ import type {
   Term,
 } from "../base/index.ts";
 import type { CommandKind, CommandResult, TxnResult } from "../apply/command.ts";
-import type { AuthReader, Caller } from "../auth/index.ts";
+import type { AuthReader } from "../auth/index.ts";
 import type { StoreReader } from "../mvcc/contract.ts";
 import type { WatchStream, WatchStreamSink } from "../mvcc/watch-contract.ts";
 
@@ -27,7 +28,7 @@ export type {
   StoreReader,
 } from "../mvcc/contract.ts";
 export type * from "../mvcc/watch-contract.ts";
-export type { AuthReader, Caller } from "../auth/index.ts";
+export type { AuthReader } from "../auth/index.ts";
 export type { CommandKind, CommandResult, TxnOpResult, TxnResult } from "../apply/command.ts";
 
 export interface Member {

@@ -3,7 +3,7 @@
 // received state in place of its own. node.ts builds the member around it.
 
 import { applyBacklogEntriesMax, idToHex, noMember, QuorateError } from "../base/index.ts";
-import type { Entry, LogIndex, SnapshotMeta } from "../base/index.ts";
+import type { Caller, Entry, LogIndex, SnapshotMeta } from "../base/index.ts";
 import type { ApplyOutcome } from "../apply/index.ts";
 import { RaftNode } from "../raft/index.ts";
 import type { RaftStatus } from "../raft/index.ts";
@@ -13,7 +13,7 @@ import { encodeCommand } from "../wire/index.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { decodeConfChange, toRaftChange } from "./conf-change.ts";
 import type { NodeConfig, NodeDevices } from "./devices.ts";
-import type { Caller, CommandKind, CommandResult, StateReader } from "./handle.ts";
+import type { CommandKind, CommandResult, StateReader } from "./handle.ts";
 import type { NodeMetrics } from "./node-metrics.ts";
 import { ParkedProposals } from "./parked-proposals.ts";
 import type { PeerExchange } from "./peer-exchange.ts";

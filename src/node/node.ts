@@ -2,14 +2,12 @@
 // is in member-core.ts; here are the member's life (start, ticks, stop) and the services around
 // the core. Everything outside comes in as devices, so the simulator runs this same class.
 
-import { nobody, system } from "../auth/index.ts";
-import { noMember, QuorateError } from "../base/index.ts";
-import type { LeaseId, MemberId, MetricsRegistry, Revision, Timer } from "../base/index.ts";
+import { nobody, noMember, QuorateError, system } from "../base/index.ts";
+import type { Caller, LeaseId, MemberId, MetricsRegistry, Revision, Timer } from "../base/index.ts";
 import type { RaftStatus } from "../raft/index.ts";
 import type { NodeConfig, NodeDevices } from "./devices.ts";
 import type {
   AuthReader,
-  Caller,
   CommandKind,
   CommandResult,
   HashResult,

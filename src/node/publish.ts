@@ -1,7 +1,7 @@
 // A started member makes its name and client URLs known to the cluster, and again whenever they
 // have changed since it last did.
 
-import { system } from "../auth/index.ts";
+import { system } from "../base/index.ts";
 import type { Clock } from "../base/index.ts";
 import { MemberAttributes } from "../wire/index.ts";
 import type { NodeConfig } from "./devices.ts";

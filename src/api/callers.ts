@@ -1,0 +1,84 @@
+// Who makes a call, while authentication is on: the user of its token, else of its client
+// certificate, else nobody. A token that is not good is an error, never "nobody".
+//
+// Tokens come as `token` (gRPC clients) or `authorization` (the JSON gateway, with or without
+// "Bearer "). A certificate's name counts only on the client's own connection: a gateway's
+// certificate says nothing of whom it calls for.
+
+import { type Caller, type ErrorCode, nobody, QuorateError } from "../base/index.ts";
+import type { CallContext } from "../grpc/index.ts";
+import type { NodeHandle } from "../node/handle.ts";
+import type { JwtTokens } from "./jwt.ts";
+
+const bearer = "Bearer ";
+/** etcd's simple tokens end in the log index of the command that issued them. */
+const simpleToken = /^[A-Za-z]+\.(\d{1,15})$/;
+
+/** Throws what a check answered, if it was not "yes". */
+export function permit(refusal: ErrorCode | undefined): void {
+  if (refusal !== undefined) {
+    throw new QuorateError(refusal);
+  }
+}
+
+export class Callers {
+  readonly #handle: NodeHandle;
+  readonly #jwt: JwtTokens | undefined;
+
+  constructor(handle: NodeHandle, jwt: JwtTokens | undefined) {
+    this.#handle = handle;
+    this.#jwt = jwt;
+  }
+
+  /** Undefined while authentication is off. Throws invalidAuthToken or authOldRevision. */
+  of(call: CallContext): Caller | undefined {
+    const { auth } = this.#handle;
+    if (!auth.enabled) {
+      return undefined;
+    }
+    const token = tokenOf(call);
+    if (token !== undefined) {
+      return this.#ofToken(token, auth.revision);
+    }
+    const name = call.peer.certificateCommonName ?? "";
+    const isGateway = call.metadata("grpcgateway-accept") !== undefined;
+    return name === "" || isGateway ? nobody : { user: name, authRevision: auth.revision };
+  }
+
+  /**
+   * Whether the call has a token that this member may come to know: the command that issued it is
+   * not applied here yet.
+   */
+  isAhead(call: CallContext): boolean {
+    const token = tokenOf(call);
+    if (token === undefined || this.#jwt !== undefined) {
+      return false;
+    }
+    const index = Number(simpleToken.exec(token)?.[1] ?? 0);
+    return index > this.#handle.status().applied && this.#handle.userOfToken(token) === undefined;
+  }
+
+  #ofToken(token: string, revision: number): Caller {
+    if (this.#jwt !== undefined) {
+      const caller = this.#jwt.verify(token);
+      if (caller === undefined) {
+        throw new QuorateError("invalidAuthToken");
+      }
+      // On keys this is checked again where they are read or written; here it covers the rest.
+      if (caller.authRevision < revision) {
+        throw new QuorateError("authOldRevision");
+      }
+      return caller;
+    }
+    const user = this.#handle.userOfToken(token);
+    if (user === undefined) {
+      throw new QuorateError("invalidAuthToken");
+    }
+    return { user, authRevision: revision };
+  }
+}
+
+function tokenOf(call: CallContext): string | undefined {
+  const value = call.metadata("token") ?? call.metadata("authorization");
+  return value?.startsWith(bearer) === true ? value.slice(bearer.length) : value;
+}
