@@ -5,9 +5,11 @@
 // dirty for the longest first, while
 //   - dirty pages take more than a quarter of the memory budget, or
 //   - redo would have to read more than the bound, or
+//   - it would have to read half of that, and this checkpoint has not written its share: so much
+//     that all dirty pages would be through by the time the other half is full; or
 //   - compaction waits for its marks to be durable (a bounded share a checkpoint).
-// So many updates of a page share one write, and a restart has a bounded redo. The meta's
-// `redoRevision` is the smallest revision since which a group is still dirty.
+// So many updates of a page share one write, writes are spread evenly, and a restart has a bounded
+// redo. The meta's `redoRevision` is the smallest revision since which a group is still dirty.
 
 import { assert, CorruptionError } from "../base/index.ts";
 import type { BatchOperation } from "../storage/engine.ts";
@@ -137,18 +139,11 @@ export class Checkpointer {
   }
 
   #takeGroups(batch: Batch): void {
-    const { pager, history, config, flushBefore } = this.#state;
-    const dirtyBytesMax = config.memoryBudgetBytes >> 2;
-    const flushBytesMax = batch.sizeBytes + (config.memoryBudgetBytes >> 4);
+    const { pager } = this.#state;
+    const isDue = this.#policy(batch);
     const groups = [...pager.dirtyGroups].sort((a, b) => a.dirtySince - b.dirtySince || a.id - b.id);
     for (const group of groups) {
-      const holdsCompaction = Math.min(group.dirtySince, group.dirtyWalk) < flushBefore;
-      if (
-        group.forced ||
-        pager.dirtyBytes > dirtyBytesMax ||
-        history.bytesSince(group.dirtySince) > config.redoSizeBytesMax ||
-        (holdsCompaction && batch.sizeBytes < flushBytesMax)
-      ) {
+      if (isDue(group)) {
         this.#takeGroup(batch, group);
       }
     }
@@ -159,6 +154,25 @@ export class Checkpointer {
       deletePages(batch, group);
     }
     pager.removedGroups.length = 0;
+  }
+
+  #policy(batch: Batch): (group: Group) => boolean {
+    const { pager, history, config, flushBefore } = this.#state;
+    const { memoryBudgetBytes, redoSizeBytesMax } = config;
+    const dirtyBytesMax = memoryBudgetBytes >> 2;
+    const half = redoSizeBytesMax / 2;
+    const shareEnd = batch.sizeBytes + (history.appendedBytes * pager.dirtyBytes) / half;
+    const flushEnd = batch.sizeBytes + (memoryBudgetBytes >> 4);
+    return (group) => {
+      const redoBytes = history.bytesSince(group.dirtySince);
+      return (
+        group.forced ||
+        pager.dirtyBytes > dirtyBytesMax ||
+        redoBytes > redoSizeBytesMax ||
+        (redoBytes > half && batch.sizeBytes < shareEnd) ||
+        (Math.min(group.dirtySince, group.dirtyWalk) < flushBefore && batch.sizeBytes < flushEnd)
+      );
+    };
   }
 
   #takeGroup(batch: Batch, group: Group): void {

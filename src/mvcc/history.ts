@@ -460,11 +460,17 @@ export class History {
   /** Bytes of events from the start of the block that holds `revision` on. */
   bytesSince(revision: number): number {
     const starts = this.#starts;
-    let at = starts.length - 1;
-    while (at > 0 && (starts[at] as BlockStart).revision > revision) {
-      at--;
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((starts[middle] as BlockStart).revision > revision) {
+        high = middle - 1;
+      } else {
+        low = middle;
+      }
     }
-    const start = starts[at];
+    const start = starts[low];
     return start === undefined ? 0 : this.totalBytes - start.atBytes;
   }
 

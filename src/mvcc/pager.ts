@@ -17,8 +17,8 @@ const pageOverheadBytes = 400;
 const refOverheadBytes = 250;
 /** A record may come late, after it was written anew: so often it is asked for again. */
 const mismatchesMax = 4;
-/** Records asked for in one throw. */
-const wantedMax = 256;
+/** Records asked for in one throw: a long range gets what it needs in few rounds. */
+const wantedMax = 2048;
 
 export interface PagerLimits {
   /** A page is split when it is larger, bytes. */
