@@ -7,16 +7,20 @@
 //
 // Rules: only the gateway may change anything, and only by way of the services, whose checks and
 // errors are then those of gRPC. Other methods than a path's own are answered with 405 and other
-// paths with 404, in Go's words. Cross-origin requests are allowed as etcd allows them.
+// paths with 404, in Go's words. Which web pages may call, and under which host names, is for
+// access.ts to say, before anything else is looked at. Addresses for monitoring alone have health
+// and /metrics and no such rules.
 //
-// Limits: bodies are read whole, within the request limit; replies that never end (watch) go over
-// HTTP/1.1 only.
+// Limits: bodies are read whole, within the request limit; replies that never end (watch) and
+// WebSockets (websocket.ts, gateway-socket.ts) go over HTTP/1.1 only.
 
 import type { Server } from "node:http";
 import type { Logger, MetricsRegistry } from "../base/index.ts";
 import type { HttpReply, HttpRequest } from "../grpc/contract.ts";
 import type { NodeHandle } from "../node/handle.ts";
+import { type AccessLists, AccessRules } from "./access.ts";
 import { Gateway, type GatewayOptions } from "./gateway.ts";
+import { openGatewaySocket } from "./gateway-socket.ts";
 import { HealthChecks } from "./health.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
 import {
@@ -30,8 +34,10 @@ import {
   reply,
   type StreamSink,
 } from "./reply.ts";
-import { createHttpServer } from "./server.ts";
+import { createHttpServer, type DoorHandlers } from "./server.ts";
+import { variablesReply } from "./variables.ts";
 
+export type { AccessLists } from "./access.ts";
 export type { GatewayOptions } from "./gateway.ts";
 export { createPeerHttpServer } from "./peer-door.ts";
 
@@ -52,22 +58,24 @@ export interface HttpOptions {
   readonly bodyBytesMax: number;
   /** What POST /v3/... calls; undefined turns the JSON gateway off. */
   readonly gateway?: GatewayOptions | undefined;
+  /** Everybody unless told. */
+  readonly access?: AccessLists | undefined;
 }
 
-export interface HttpDoor {
+/** One way in: the same paths over HTTP/2 and HTTP/1.1. */
+export interface HttpEntrance {
   /** For GrpcServerOptions.onHttpRequest: what comes over HTTP/2 without being gRPC. */
   readonly handle: (request: HttpRequest) => Promise<HttpReply>;
   /** For ClientPortOptions.http: what comes over HTTP/1.1. */
   readonly server: Server;
+}
+
+export interface HttpDoor extends HttpEntrance {
+  /** Health and metrics alone, for addresses of their own. */
+  readonly monitoring: HttpEntrance;
   /** Stops what it samples; connections are the client port's to close. */
   close(): void;
 }
-
-const crossOriginHeaders = [
-  ["access-control-allow-headers", "accept, content-type, authorization"],
-  ["access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE"],
-  ["access-control-allow-origin", "*"],
-] as const;
 
 /** The text format of Prometheus that metrics.ts of base writes. */
 const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
@@ -75,25 +83,77 @@ const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 export function createHttpDoor(options: HttpOptions): HttpDoor {
   registerVersions(options.metrics, options.versions);
   const stopSampling = registerProcessMetrics(options.metrics);
-  const routes = new Map<string, HttpHandler>([
+  const monitoring = new Map<string, HttpHandler>([
     ...new HealthChecks(options.handle, options.metrics, options.logger).routes(),
-    ["/version", onlyGet(() => versionReply(options.versions))],
     ["/metrics", () => reply(200, metricsContentType, options.metrics.render())],
   ]);
-  const gateway = options.gateway === undefined ? undefined : new Gateway(options.gateway);
-  const handle = async (request: DoorRequest): Promise<DoorReply> => {
-    if (request.method === "OPTIONS") {
-      return withCrossOrigin({ status: 200, headers: [], body: new Uint8Array(0) });
-    }
-    const path = pathOf(request);
-    const answer = routes.get(path)?.(request) ?? gateway?.handle(path, request);
-    return withCrossOrigin(await (answer ?? errorReply(404, "404 page not found")));
-  };
+  const routes = new Map<string, HttpHandler>([
+    ...monitoring,
+    ["/version", onlyGet(() => versionReply(options.versions))],
+    ["/debug/vars", onlyGet(() => variablesReply(options.handle.status()))],
+  ]);
+  const monitor = (request: DoorRequest): DoorReply | Promise<DoorReply> =>
+    monitoring.get(pathOf(request))?.(request) ?? notFound();
   return {
-    handle: async (request) => whole(await handle(request)),
-    server: createHttpServer(handle, options.bodyBytesMax, options.logger),
+    ...entrance(clientHandlers(routes, options), options),
+    monitoring: entrance({ handle: monitor }, options),
     close: stopSampling,
   };
+}
+
+function entrance(handlers: DoorHandlers, { bodyBytesMax, logger }: HttpOptions): HttpEntrance {
+  return {
+    handle: async (request) => whole(await handlers.handle(request)),
+    server: createHttpServer(handlers, bodyBytesMax, logger),
+  };
+}
+
+/** Everything, by the rules of access. */
+function clientHandlers(
+  routes: ReadonlyMap<string, HttpHandler>,
+  options: HttpOptions,
+): DoorHandlers {
+  const access = new AccessRules(options.access ?? { corsOrigins: ["*"], hostNames: ["*"] });
+  const gateway = options.gateway === undefined ? undefined : new Gateway(options.gateway);
+  return {
+    handle: async (request) => {
+      const refusal = access.hostRefusal(request);
+      if (refusal !== undefined) {
+        options.logger.warn({ host: request.authority }, "refused an HTTP request for that host");
+        return refusal;
+      }
+      const cors = access.corsHeaders(request);
+      if (request.method === "OPTIONS") {
+        return { status: 200, headers: cors, body: new Uint8Array(0) };
+      }
+      const path = pathOf(request);
+      const answer = routes.get(path)?.(request) ?? gateway?.handle(path, request);
+      return withHeaders(cors, await (answer ?? notFound()));
+    },
+    openWebSocket: (request, connection) => {
+      const refusal = access.hostRefusal(request);
+      if (refusal !== undefined) {
+        return refusal;
+      }
+      const target = gateway?.find(pathOf(request));
+      if (gateway === undefined || target === undefined) {
+        return notFound();
+      }
+      if (!access.allowsOrigin(request)) {
+        return errorReply(403, "Forbidden");
+      }
+      openGatewaySocket(gateway, target, request, connection, {
+        messageBytesMax: options.bodyBytesMax,
+        onUnexpected: (error) =>
+          options.logger.error({ err: error }, "a call over a WebSocket failed unexpectedly"),
+      });
+      return undefined;
+    },
+  };
+}
+
+function notFound(): HttpReply {
+  return errorReply(404, "404 page not found");
 }
 
 /** Where replies must be whole, those that never end are refused. */
@@ -105,23 +165,20 @@ function versionReply({ etcdServer, etcdCluster, storage, quorate }: HttpVersion
   return jsonReply({ etcdserver: etcdServer, etcdcluster: etcdCluster, storage, quorate });
 }
 
-function withCrossOrigin(answer: DoorReply): DoorReply {
+function withHeaders(added: HttpReply["headers"], answer: DoorReply): DoorReply {
   if (!("stream" in answer)) {
-    return crossOrigin(answer);
+    return { ...answer, headers: [...added, ...answer.headers] };
   }
-  return { stream: (sink) => answer.stream(crossOriginSink(sink)) };
+  return { stream: (sink) => answer.stream(sinkWithHeaders(added, sink)) };
 }
 
-function crossOrigin(answer: HttpReply): HttpReply {
-  return { ...answer, headers: [...crossOriginHeaders, ...answer.headers] };
-}
-
-function crossOriginSink(sink: StreamSink): StreamSink {
+function sinkWithHeaders(added: HttpReply["headers"], sink: StreamSink): StreamSink {
   return {
-    start: (status, headers) => sink.start(status, [...crossOriginHeaders, ...headers]),
+    start: (status, headers) => sink.start(status, [...added, ...headers]),
     write: (text) => sink.write(text),
     end: () => sink.end(),
-    replyInstead: (answer) => sink.replyInstead(crossOrigin(answer)),
+    replyInstead: (answer) =>
+      sink.replyInstead({ ...answer, headers: [...added, ...answer.headers] }),
     onDrain: (callback) => sink.onDrain(callback),
     get queuedBytes() {
       return sink.queuedBytes;

@@ -1,7 +1,9 @@
 // HTTP/1.1 in front of a handler: a node:http server that never listens itself but is given
 // connections by the client port.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import type { Logger } from "../base/index.ts";
 import type { HttpReply } from "../grpc/contract.ts";
 import { type DoorReply, type DoorRequest, errorReply, type StreamSink } from "./reply.ts";
@@ -16,13 +18,37 @@ const limits = {
   headersMax: 100,
 } as const;
 
-type DoorHandler = (request: DoorRequest) => DoorReply | Promise<DoorReply>;
+/** A socket that has left HTTP, and what it had received beyond the request's head. */
+export type RawConnection = readonly [Duplex, Buffer];
+
+export interface DoorHandlers {
+  readonly handle: (request: DoorRequest) => DoorReply | Promise<DoorReply>;
+  /** Takes the connection of a request for a WebSocket, or gives the reply to it. */
+  readonly openWebSocket?: (
+    request: DoorRequest,
+    connection: RawConnection,
+  ) => HttpReply | undefined;
+}
 
 export function createHttpServer(
-  handler: DoorHandler,
+  { handle, openWebSocket }: DoorHandlers,
   bodyBytesMax: number,
   logger: Logger,
 ): Server {
+  const answer = (
+    body: Promise<Buffer | undefined>,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void => {
+    serve(handle, body, request, response).catch((error: unknown) => {
+      logger.error({ err: error, path: request.url }, "an HTTP request failed unexpectedly");
+      if (response.headersSent) {
+        response.destroy();
+      } else {
+        send(response, errorReply(500, "Internal Server Error"), request.method === "HEAD");
+      }
+    });
+  };
   const server = createServer(
     {
       headersTimeout: limits.headersTimeoutMs,
@@ -31,28 +57,52 @@ export function createHttpServer(
       connectionsCheckingInterval: limits.connectionsCheckingIntervalMs,
       maxHeaderSize: limits.headerBytesMax,
     },
-    (request, response) => {
-      serve(handler, bodyBytesMax, request, response).catch((error: unknown) => {
-        logger.error({ err: error, path: request.url }, "an HTTP request failed unexpectedly");
-        if (response.headersSent) {
-          response.destroy();
-        } else {
-          send(response, errorReply(500, "Internal Server Error"), request.method === "HEAD");
-        }
-      });
-    },
+    (request, response) => answer(readBody(request, bodyBytesMax), request, response),
   );
   server.maxHeadersCount = limits.headersMax;
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const response = lastResponse(request, socket);
+    if (openWebSocket === undefined || !asksForWebSocket(request)) {
+      // Other protocols (h2c, which curl offers) are declined by answering as if not offered.
+      response.assignSocket(request.socket);
+      answer(readRawBody(request, [socket, head], bodyBytesMax), request, response);
+      return;
+    }
+    const asked = doorRequest(request, Buffer.alloc(0), response);
+    const reply = openWebSocket(asked, [socket, head]);
+    if (reply !== undefined) {
+      response.assignSocket(request.socket);
+      send(response, reply, false);
+    }
+  });
   return server;
 }
 
+function asksForWebSocket({ headers, method }: IncomingMessage): boolean {
+  return (
+    method === "GET" &&
+    headers.upgrade?.toLowerCase() === "websocket" &&
+    headers["sec-websocket-version"] === "13" &&
+    headers["sec-websocket-key"] !== undefined
+  );
+}
+
+/** A response on a connection that node:http has let go of: the last one on it. */
+function lastResponse(request: IncomingMessage, socket: Duplex): ServerResponse {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  socket.on("error", () => socket.destroy());
+  response.once("finish", () => socket.end());
+  return response;
+}
+
 async function serve(
-  handler: DoorHandler,
-  bodyBytesMax: number,
+  handler: DoorHandlers["handle"],
+  wholeBody: Promise<Buffer | undefined>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const body = await readBody(request, bodyBytesMax);
+  const body = await wholeBody;
   if (body === undefined) {
     response.shouldKeepAlive = false;
     send(response, errorReply(413, "Request Entity Too Large"), false);
@@ -80,6 +130,30 @@ async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buf
   return Buffer.concat(chunks);
 }
 
+/** The same where node:http no longer reads; a body without a length is taken for none. */
+async function readRawBody(
+  request: IncomingMessage,
+  [socket, head]: RawConnection,
+  bytesMax: number,
+): Promise<Buffer | undefined> {
+  const length = Number(request.headers["content-length"] ?? 0);
+  if (!(length <= bytesMax)) {
+    return undefined;
+  }
+  const chunks = [head];
+  let received = head.length;
+  if (received < length) {
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+      chunks.push(chunk as Buffer);
+      received += (chunk as Buffer).length;
+      if (received >= length) {
+        break;
+      }
+    }
+  }
+  return Buffer.concat(chunks).subarray(0, length);
+}
+
 function doorRequest(
   request: IncomingMessage,
   body: Buffer,
@@ -98,6 +172,7 @@ function doorRequest(
     peer: {
       address: `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`,
       certificateCommonName: undefined,
+      isEncrypted: socket instanceof TLSSocket,
     },
     onClosed: (callback) => {
       response.once("close", () => {
