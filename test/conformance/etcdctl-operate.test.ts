@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import { etcdctlInstalled, print, run } from "./etcdctl.ts";
-import { freshPrefix, roles, useTargets } from "./targets.ts";
+import { eventually, freshPrefix, roles, useTargets } from "./targets.ts";
 
 const target = useTargets();
 
@@ -148,8 +148,14 @@ describe.runIf(etcdctlInstalled).each(roles)("%s, hashed", (role) => {
     expect(await ctl(["move-leader", id], every)).toBe(
       `Leadership transferred from ${leader.toString(16)} to ${id}\n`,
     );
-    await expect.poll(async () => (await client.call("status")).leader).toBe(other?.id);
+    await eventually(
+      async () => (await client.call("status")).leader,
+      (value) => expect(value).toBe(other?.id),
+    );
     expect(await ctl(["move-leader", leader.toString(16)], every)).toContain(" transferred ");
-    await expect.poll(async () => (await client.call("status")).leader).toBe(leader);
+    await eventually(
+      async () => (await client.call("status")).leader,
+      (value) => expect(value).toBe(leader),
+    );
   });
 });

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { etcdctlInstalled, print, run, RunningEtcdctl, type RunOptions } from "./etcdctl.ts";
-import { freshPrefix, roles, useTargets } from "./targets.ts";
+import { eventually, freshPrefix, roles, useTargets } from "./targets.ts";
 
 const target = useTargets(["--watch-progress-notify-interval=200ms"]);
 
@@ -152,9 +152,10 @@ describe.runIf(etcdctlInstalled).concurrent.each(roles)("%s", (role) => {
     const key = first.out.trim();
     expect(key).toMatch(new RegExp(`^${name}/[0-9a-f]+$`));
     using second = new RunningEtcdctl(endpoints.at(-1) ?? "", ["lock", name]);
-    await expect
-      .poll(async () => (await ctl(["get", name, "--prefix", "--keys-only"])).trim().split("\n\n"))
-      .toHaveLength(2);
+    await eventually(
+      async () => (await ctl(["get", name, "--prefix", "--keys-only"])).trim().split("\n\n"),
+      (value) => expect(value).toHaveLength(2),
+    );
     expect(second.out).toBe("");
     // Interrupted, it unlocks.
     await first.interrupt();

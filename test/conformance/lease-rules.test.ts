@@ -4,7 +4,7 @@ import { status } from "@grpc/grpc-js";
 import { beforeEach, describe, expect, test } from "vitest";
 import { WatchCreateRequest } from "../../src/wire/index.ts";
 import { bytes, expectRefused, prefixEnd, RawClient, text } from "./raw-client.ts";
-import { freshPrefix, roles, type Target, useTargets } from "./targets.ts";
+import { eventually, freshPrefix, roles, type Target, useTargets } from "./targets.ts";
 
 const target = useTargets();
 /** Least TTL: one and a half election timeouts of 1 s, in whole seconds. */
@@ -186,9 +186,11 @@ describe.each(roles)("%s", (role) => {
     try {
       const grantedMs = performance.now();
       const key = bytes(prefix + String(dying));
-      await expect
-        .poll(async () => (await own.call("range", { key })).count, { timeout: 10_000 })
-        .toBe(0);
+      await eventually(
+        async () => (await own.call("range", { key })).count,
+        (value) => expect(value).toBe(0),
+        10_000,
+      );
       // Not before its time, and not long after.
       const livedMs = performance.now() - grantedMs;
       expect(livedMs).toBeGreaterThan(ttlSecondsMin * 1_000 - 300);

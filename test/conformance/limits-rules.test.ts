@@ -5,7 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { beforeEach, describe, expect, test } from "vitest";
 import { LockRequest } from "../../src/wire/index.ts";
 import { bytes, expectRefused, prefixEnd, type RawClient, text } from "./raw-client.ts";
-import { freshPrefix, roles, useTargets } from "./targets.ts";
+import { eventually, freshPrefix, roles, useTargets } from "./targets.ts";
 
 const target = useTargets();
 
@@ -91,9 +91,10 @@ describe.each(roles)("%s", (role) => {
       expect.any(String) as unknown as string,
     );
     const range = { key: name, rangeEnd: prefixEnd(`${prefix}lock`) };
-    await expect
-      .poll(async () => (await client.call("range", range)).kvs.map((kv) => text(kv.key)))
-      .toEqual([text(first.key)]);
+    await eventually(
+      async () => (await client.call("range", range)).kvs.map((kv) => text(kv.key)),
+      (value) => expect(value).toEqual([text(first.key)]),
+    );
   });
 
   test("a cancelled call leaves nothing behind either", async () => {
@@ -102,12 +103,16 @@ describe.each(roles)("%s", (role) => {
     const abort = new AbortController();
     const waiting = client.call("lock", { name }, { signal: abort.signal });
     const range = { key: name, rangeEnd: prefixEnd(`${prefix}lock`) };
-    await expect.poll(async () => (await client.call("range", range)).count).toBe(2);
+    await eventually(
+      async () => (await client.call("range", range)).count,
+      (value) => expect(value).toBe(2),
+    );
     abort.abort();
     await expect(waiting).rejects.toMatchObject({ code: status.CANCELLED });
-    await expect
-      .poll(async () => (await client.call("range", range)).kvs.map((kv) => text(kv.key)))
-      .toEqual([text(first.key)]);
+    await eventually(
+      async () => (await client.call("range", range)).kvs.map((kv) => text(kv.key)),
+      (value) => expect(value).toEqual([text(first.key)]),
+    );
   });
 
   test("metadata: hasleader and a token that nobody asked for do no harm", async () => {

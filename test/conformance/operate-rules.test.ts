@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { serviceDescriptors } from "../../src/wire/index.ts";
 import { ClusterProcesses } from "../support/processes.ts";
 import { bytes, expectRefused, prefixEnd, RawClient, text, unaryMethods } from "./raw-client.ts";
-import { freshPrefix, leaderOf, roles, type Target, useTargets } from "./targets.ts";
+import { eventually, freshPrefix, leaderOf, roles, type Target, useTargets } from "./targets.ts";
 
 const target = useTargets(["--max-request-bytes=100000"]);
 
@@ -207,9 +207,10 @@ describe("a full store", () => {
     }
     expect(refusal).toMatchObject({ code: status.RESOURCE_EXHAUSTED, details: noSpace });
     for (const client of clients) {
-      await expect
-        .poll(async () => (await client.call("alarm")).alarms.map(({ alarm }) => alarm))
-        .toContain(1);
+      await eventually(
+        async () => (await client.call("alarm")).alarms.map(({ alarm }) => alarm),
+        (value) => expect(value).toContain(1),
+      );
       const put = client.call("put", { key: bytes("more"), value });
       await expectRefused(put, status.RESOURCE_EXHAUSTED, noSpace);
       await expectRefused(client.call("grant", { ttl: 60 }), status.RESOURCE_EXHAUSTED, noSpace);

@@ -4,7 +4,7 @@
 import { status } from "@grpc/grpc-js";
 import { beforeEach, describe, expect, test } from "vitest";
 import { bytes, expectRefused, prefixEnd, RawClient, text } from "./raw-client.ts";
-import { freshPrefix, roles, type Target, useTargets } from "./targets.ts";
+import { eventually, freshPrefix, roles, type Target, useTargets } from "./targets.ts";
 
 const target = useTargets();
 
@@ -63,7 +63,10 @@ describe.each(roles)("%s", (role) => {
         }),
       );
       // The next asks only once this one stands in the queue.
-      await expect.poll(async () => (await keysUnderName()).length).toBe(i + 2);
+      await eventually(
+        async () => (await keysUnderName()).length,
+        (value) => expect(value).toBe(i + 2),
+      );
     }
     expect(order).toEqual([]);
     await client.call("unlock", { key: held.key });
@@ -78,7 +81,10 @@ describe.each(roles)("%s", (role) => {
     const [first, second] = [await lease(), await lease()];
     await client.call("lock", { name: bytes(name), lease: first });
     const next = client.call("lock", { name: bytes(name), lease: second });
-    await expect.poll(async () => (await keysUnderName()).length).toBe(2);
+    await eventually(
+      async () => (await keysUnderName()).length,
+      (value) => expect(value).toBe(2),
+    );
     await client.call("revoke", { id: first });
     expect(text((await next).key)).toBe(`${name}/${second.toString(16)}`);
   });
@@ -101,7 +107,10 @@ describe.each(roles)("%s", (role) => {
       lease: second,
       value: bytes("two"),
     });
-    await expect.poll(async () => (await keysUnderName()).length).toBe(2);
+    await eventually(
+      async () => (await keysUnderName()).length,
+      (value) => expect(value).toBe(2),
+    );
     await client.call("proclaim", { leader, value: bytes("one again") });
     expect(text((await observer.next()).kv?.value)).toBe("one again");
     const told = await client.call("electionLeader", { name: bytes(name) });

@@ -1,7 +1,7 @@
 // What the conformance cases run against: a single node, and a leader and a follower of three, as
 // real processes. A file starts them once and shares them between its cases.
 
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, vi } from "vitest";
 import { ClusterProcesses, type MemberProcess } from "../support/processes.ts";
 import { RawClient } from "./raw-client.ts";
 
@@ -91,4 +91,13 @@ let keysMade = 0;
 export function freshPrefix(name: string): string {
   keysMade++;
   return `${name}-${keysMade}/`;
+}
+
+/** Resolves once `check` finds what `read` gives right; rejects as the check does when it is late. */
+export async function eventually<T>(
+  read: () => T | Promise<T>,
+  check: (value: T) => void,
+  timeoutMs = 10_000,
+): Promise<void> {
+  await vi.waitFor(async () => check(await read()), { timeout: timeoutMs, interval: 25 });
 }
