@@ -21,7 +21,8 @@ import type { WalFiles } from "./virtual-wal.ts";
 export interface DiskBeginning {
   readonly identity: WalIdentity;
   readonly hardState: HardState;
-  readonly snapshot: SnapshotMeta;
+  /** Undefined for a member that joins with nothing. */
+  readonly snapshot: SnapshotMeta | undefined;
   readonly founding: readonly BatchOperation[];
   readonly segmentBytes: number;
   readonly salt: number;

@@ -6,8 +6,11 @@
 // answer, is known for each index.
 
 import { crc32 } from "node:zlib";
-import type { Entry, MemberId } from "../../src/base/index.ts";
+import type { ConfState, Entry, MemberId } from "../../src/base/index.ts";
+import type { Membership } from "../../src/membership/index.ts";
+import { decodeConfChange, toRaftChange } from "../../src/node/conf-change.ts";
 import { decodeMessage, raftFrameType } from "../../src/node/peer-codec.ts";
+import { changeConf } from "../../src/raft/confchange.ts";
 import type { Message } from "../../src/raft/index.ts";
 import { decodeCommand } from "../../src/wire/index.ts";
 import type { CommandBodyKind } from "../../src/wire/index.ts";
@@ -58,11 +61,18 @@ export class Ledger {
   onApplied: (applied: Applied) => void = () => {};
   elections = 0;
 
-  /** `foundedAt`: the index that every founding member begins with. */
-  constructor(members: () => readonly SimMember[], nowMs: () => number, foundedAt: number) {
+  /** The member list as the log has made it. */
+  readonly membership: Membership;
+  /** Configurations in the order of their coming into force. */
+  readonly #confs: ConfState[];
+
+  constructor(members: () => readonly SimMember[], nowMs: () => number, founding: Membership) {
     this.#members = members;
     this.#nowMs = nowMs;
-    for (let index = 0; index <= foundedAt; index++) {
+    this.membership = founding;
+    this.#confs = [founding.confState];
+    // Founders begin with index 1 applied.
+    for (let index = 0; index <= 1; index++) {
       this.#applied.push({
         index,
         term: index,
@@ -253,16 +263,22 @@ export class Ledger {
   /** The first to apply an entry: a majority must have it on disk. */
   #commit(entry: Entry): void {
     demand(entry.index === this.length + 1, () => `entry ${entry.index} was applied too early`);
-    const members = this.#members();
-    const holders = members.filter(({ disk }) => {
+    const holders = new Set<MemberId>();
+    for (const { id, disk } of this.#members()) {
       const { durable, installedIndex } = disk;
-      return (
+      if (
         Math.max(durable.snapshot?.index ?? 0, installedIndex) >= entry.index ||
         durable.termAt(entry.index) === entry.term
-      );
-    });
+      ) {
+        holders.add(id);
+      }
+    }
+    const most = (ids: readonly MemberId[]): boolean =>
+      ids.length === 0 || ids.filter((id) => holders.has(id)).length * 2 > ids.length;
+    // A change rules from when the leader has applied it, so entries right after it may have been
+    // committed under the one before.
     demand(
-      holders.length * 2 > members.length,
+      this.#confs.slice(-2).some((conf) => most(conf.voters) && most(conf.votersOutgoing)),
       () => `${entry.index}.${entry.term} is applied and not on a majority's disks`,
     );
     const applied = this.#execute(entry);
@@ -277,6 +293,18 @@ export class Ledger {
     this.onApplied(applied);
   }
 
+  #reconfigure(entry: Entry): void {
+    const change = decodeConfChange(entry.data);
+    const bounds = { learnersMax: Number.POSITIVE_INFINITY };
+    if (change !== undefined && this.membership.check(change, bounds) !== undefined) {
+      return;
+    }
+    const before = this.membership.confState;
+    const conf = changeConf(before, change && toRaftChange(change)) ?? before;
+    this.membership.applyConfChange(change, conf);
+    this.#confs.push(conf);
+  }
+
   #execute(entry: Entry): Applied {
     let kind: Applied["kind"] = "noop";
     let answer = "";
@@ -289,6 +317,9 @@ export class Ledger {
       answer = this.model.apply(command.kind, command.body, entry.term);
     } else {
       ({ kind } = entry);
+      if (entry.kind === "confChange") {
+        this.#reconfigure(entry);
+      }
     }
     return {
       index: entry.index,

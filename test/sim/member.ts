@@ -3,7 +3,7 @@
 
 import { MetricsRegistry, SeededRng } from "../../src/base/index.ts";
 import type { ClusterId, Logger, MemberId } from "../../src/base/index.ts";
-import { QuorateNode, openState } from "../../src/node/index.ts";
+import { QuorateNode, RemovedError, openState } from "../../src/node/index.ts";
 import type { NodeStatus } from "../../src/node/index.ts";
 import { Device } from "./device.ts";
 import type { EffectPoint } from "./device.ts";
@@ -40,6 +40,8 @@ export class SimMember {
   #node: QuorateNode | undefined;
   /** Its disk cannot be trusted any more: it stays away. */
   isLost = false;
+  /** No longer part of the cluster, and knows it. */
+  isRemoved = false;
   /** A fault was put into this life's disk: the node may stop because of it. */
   mayFail = false;
   /** Something on its disk was damaged: nothing is to be expected of it. */
@@ -134,6 +136,9 @@ export class SimMember {
       },
     };
     const opened = await openState(disk.engine, { ...config, rng });
+    if (opened.state.membership.isRemoved(this.id)) {
+      throw new RemovedError();
+    }
     const first = disk.recovered.snapshot?.index ?? 0;
     const last = disk.recovered.entries.at(-1)?.index ?? first;
     if (opened.applied.index < first || opened.applied.index > last) {

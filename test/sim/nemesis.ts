@@ -6,6 +6,7 @@ import type { EffectPoint } from "./device.ts";
 import type { SimMember } from "./member.ts";
 import { healthyLink } from "./network.ts";
 import type { LinkFault } from "./network.ts";
+import { Operator } from "./operator.ts";
 import type { FaultKind } from "./options.ts";
 import type { SimProcess } from "./process.ts";
 import type { World } from "./world.ts";
@@ -30,9 +31,12 @@ export class Nemesis {
   #healed: readonly SimMember[] = [];
   #rotten = 0;
 
+  readonly #operator: Operator;
+
   constructor(world: World, rng: Rng) {
     this.#world = world;
     this.#rng = rng;
+    this.#operator = new Operator(world, rng);
     world.onDown = (member) => this.#restartLater(member);
   }
 
@@ -41,6 +45,9 @@ export class Nemesis {
     for (const member of this.#world.members) {
       this.#setClock(member);
       this.#world.start(member);
+    }
+    if (options.faults.includes("membership")) {
+      this.#operator.begin();
     }
     if (options.faults.length > 0) {
       this.#next();
@@ -99,6 +106,8 @@ export class Nemesis {
         return this.#stop(member);
       case "pause":
         return this.#pause(member);
+      case "membership":
+        return this.#operator.act();
       case "moveLeader":
         return this.#moveLeader();
       case "drift":

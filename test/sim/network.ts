@@ -194,7 +194,9 @@ class AttachedNetwork implements PeerNetwork {
     const bytes = new Uint8Array(Buffer.concat(frame.parts));
     this.#world.onSend(this.#self, to, frame.type, bytes);
     this.#world.carry(this.#self, to, (handlers) => {
-      if (!handlers.isRemoved(this.#self)) {
+      if (handlers.isRemoved(this.#self)) {
+        this.#world.carry(to, this.#self, (own) => own.onRefused(to, "removed"));
+      } else {
         ignoringDecodeErrors(() => handlers.onFrame(this.#self, { type: frame.type, bytes }));
       }
     }, isRepeatable(bytes));

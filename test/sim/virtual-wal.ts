@@ -64,7 +64,7 @@ interface WalState {
 export function createWalFiles(
   identity: WalIdentity,
   hardState: HardState,
-  snapshot: SnapshotMeta,
+  snapshot: SnapshotMeta | undefined,
   segmentBytes: number,
   salt: number,
 ): WalFiles {

@@ -4,10 +4,17 @@
 import { SeededRng, StorageError, CorruptionError, compareIds } from "../../src/base/index.ts";
 import type { ClusterId, Logger, MemberId, SnapshotMeta } from "../../src/base/index.ts";
 import { Membership } from "../../src/membership/index.ts";
-import { deriveClusterId, deriveMemberId, foundingRecords } from "../../src/node/index.ts";
-import { bootstrapState } from "../../src/raft/index.ts";
+import {
+  RemovedError,
+  deriveClusterId,
+  deriveMemberId,
+  foundingRecords,
+} from "../../src/node/index.ts";
+import type { Member } from "../../src/node/index.ts";
+import { bootstrapState, joinState } from "../../src/raft/index.ts";
 import type { EffectPoint } from "./device.ts";
 import { VirtualDisk } from "./disk.ts";
+import type { DiskBeginning } from "./disk.ts";
 import { Ledger } from "./ledger.ts";
 import { Marks } from "./marks.ts";
 import { SimMember } from "./member.ts";
@@ -15,7 +22,7 @@ import type { MemberSurroundings } from "./member.ts";
 import { SimNetwork } from "./network.ts";
 import type { SimOptions } from "./options.ts";
 import { Scheduler } from "./scheduler.ts";
-import { Violation } from "./violation.ts";
+import { Violation, demand } from "./violation.ts";
 
 /** A process that ended by itself is gone after this, milliseconds. */
 const exitMs = 5;
@@ -31,13 +38,15 @@ export class World {
   readonly options: SimOptions;
   readonly scheduler = new Scheduler();
   readonly network: SimNetwork;
-  readonly members: readonly SimMember[];
+  readonly members: SimMember[];
+  readonly clusterId: ClusterId;
   readonly ledger: Ledger;
   readonly marks = new Marks();
   /** One stream a purpose, so that a draw in one shifts no other. */
   readonly crashRng: SeededRng;
   readonly #armed = new Map<SimMember, ArmedCrash>();
   readonly #killSoon = new Map<SimMember, boolean>();
+  readonly #around: MemberSurroundings;
   readonly #trace: ((line: string) => void) | undefined;
   #failure: unknown;
   #hash = 0;
@@ -49,11 +58,15 @@ export class World {
     this.#trace = trace;
     this.network = new SimNetwork(this.scheduler, new SeededRng(options.seed, 2));
     this.crashRng = new SeededRng(options.seed, 3);
-    this.members = this.#found();
+    const founders = this.#founders();
+    const ids = founders.map(({ id }) => id).sort(compareIds);
+    this.clusterId = deriveClusterId(ids);
+    this.#around = this.#surroundings();
+    this.members = this.#found(founders);
     this.ledger = new Ledger(
       () => this.members,
       () => this.scheduler.nowMs,
-      1,
+      Membership.bootstrap(this.clusterId, founders),
     );
     this.network.onSend = (from, _to, type, bytes) => {
       const sender = this.members.find((member) => member.id === from);
@@ -62,8 +75,31 @@ export class World {
       }
     };
     for (const member of this.members) {
-      member.disk.onWrote((entries) => this.#guard(() => this.ledger.wrote(member, entries)));
+      this.#followDisk(member);
     }
+  }
+
+  #followDisk(member: SimMember): void {
+    member.disk.onWrote((entries) => this.#guard(() => this.ledger.wrote(member, entries)));
+  }
+
+  /** Makes the machine of a member that was added, and starts it with nothing. */
+  join(member: Member, listed: readonly Member[]): void {
+    const { hardState, applied, conf } = joinState();
+    const membership = new Membership(
+      { clusterId: this.clusterId, members: listed, removed: [], confState: conf },
+      { stored: false },
+    );
+    const at: SnapshotMeta = { index: applied, term: hardState.term, conf };
+    const joined = this.#machine(member.id, this.members.length, {
+      hardState,
+      snapshot: undefined,
+      founding: foundingRecords(membership, at),
+    });
+    this.members.push(joined);
+    this.#followDisk(joined);
+    this.marks.hit("member joined");
+    this.start(joined);
   }
 
   get failure(): unknown {
@@ -109,7 +145,7 @@ export class World {
   }
 
   start(member: SimMember): void {
-    if (member.isLost || member.isUp) {
+    if (member.isLost || member.isRemoved || member.isUp) {
       return;
     }
     this.trace(`${member.name} starts`);
@@ -185,39 +221,45 @@ export class World {
     }
   }
 
-  #found(): SimMember[] {
-    const { options } = this;
-    const founders = Array.from({ length: options.members }, (_, i) => ({
+  #founders(): Member[] {
+    return Array.from({ length: this.options.members }, (_, i) => ({
       id: deriveMemberId([`http://m${i + 1}:2380`], "sim"),
       name: "",
       peerUrls: [`http://m${i + 1}:2380`],
       clientUrls: [],
       isLearner: false,
     }));
-    const ids = founders.map(({ id }) => id).sort(compareIds);
-    const clusterId = deriveClusterId(ids);
-    const { hardState, snapshot } = bootstrapState(ids);
-    const around = this.#surroundings(clusterId);
+  }
+
+  #found(founders: readonly Member[]): SimMember[] {
+    const { hardState, snapshot } = bootstrapState(founders.map(({ id }) => id));
     return founders.map(({ id }, position) => {
-      const membership = Membership.bootstrap(clusterId, founders);
-      const disk = new VirtualDisk({
-        identity: { clusterId, memberId: id as MemberId },
-        hardState,
-        snapshot: snapshot as SnapshotMeta,
-        founding: foundingRecords(membership, snapshot as SnapshotMeta),
-        segmentBytes: options.segmentBytes,
-        salt: options.seed + position + 1,
-      });
-      return new SimMember(id, position, disk, around);
+      const membership = Membership.bootstrap(this.clusterId, founders);
+      const founding = foundingRecords(membership, snapshot as SnapshotMeta);
+      return this.#machine(id, position, { hardState, snapshot, founding });
     });
   }
 
-  #surroundings(clusterId: ClusterId): MemberSurroundings {
+  #machine(
+    id: MemberId,
+    position: number,
+    beginning: Pick<DiskBeginning, "hardState" | "snapshot" | "founding">,
+  ): SimMember {
+    const disk = new VirtualDisk({
+      ...beginning,
+      identity: { clusterId: this.clusterId, memberId: id },
+      segmentBytes: this.options.segmentBytes,
+      salt: this.options.seed + position + 1,
+    });
+    return new SimMember(id, position, disk, this.#around);
+  }
+
+  #surroundings(): MemberSurroundings {
     return {
       scheduler: this.scheduler,
       network: this.network,
       options: this.options,
-      clusterId,
+      clusterId: this.clusterId,
       logger: (member) => this.#logger(member),
       onPoint: (member, point) => this.#onPoint(member, point),
       onStarted: (member) => this.trace(`${member.name} has started`),
@@ -238,6 +280,10 @@ export class World {
 
   #onStopped(member: SimMember, error: unknown): void {
     this.trace(`${member.name} stops by itself: ${String(error)}`);
+    if (error instanceof RemovedError) {
+      this.#remove(member);
+      return;
+    }
     const isDisk = error instanceof StorageError;
     if (!(isDisk && member.mayFail)) {
       this.fail(
@@ -253,6 +299,10 @@ export class World {
 
   #onRefused(member: SimMember, error: unknown): void {
     this.trace(`${member.name} cannot start: ${String(error)}`);
+    if (error instanceof RemovedError) {
+      this.#remove(member);
+      return;
+    }
     if (!(error instanceof StorageError && member.mayFail)) {
       this.fail(
         new Violation(`${member.name} cannot start: ${describe(error)}`, { cause: error }),
@@ -261,6 +311,18 @@ export class World {
     }
     this.marks.hit("start refused");
     this.#leave(member, error);
+  }
+
+  /** Whoever was removed ends; only then, as the log must show. */
+  #remove(member: SimMember): void {
+    this.#guard(() => {
+      demand(
+        this.ledger.membership.isRemoved(member.id),
+        () => `${member.name} holds itself for removed, and it is not`,
+      );
+    });
+    member.isRemoved = true;
+    this.#leave(member, undefined);
   }
 
   #leave(member: SimMember, error: unknown): void {
