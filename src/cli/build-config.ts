@@ -8,75 +8,23 @@ import {
   memoryBudgetBytesMin,
   quotaBytesDefault,
   type ServerConfig,
+  type SrvDiscovery,
 } from "./config.ts";
 import { ConfigError, quoted } from "./config-error.ts";
-import { type Flag, lookUpFlag } from "./flags/index.ts";
 import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
+import { checkListenSchemes, readSecurity, securityNotices } from "./security-config.ts";
+import { SettingReader } from "./setting-reader.ts";
 import type { Notice, Settings } from "./settings.ts";
-import { checkAdvertisedUrls, parseUrls, type ServerUrl, toListenUrls } from "./urls.ts";
-import { parseBool, parseDurationMs, parseList, parseSizeBytes, parseWhole } from "./values.ts";
-
-/** Typed access to settings, with the defaults of the flag table. */
-class Reader {
-  readonly #settings: Settings;
-
-  constructor(settings: Settings) {
-    this.#settings = settings;
-  }
-
-  isSet(name: string): boolean {
-    return this.#settings.values.has(name);
-  }
-
-  text(name: string): string {
-    return this.#settings.values.get(name)?.text ?? flagOf(name).default;
-  }
-
-  bool(name: string): boolean {
-    return parseBool(this.text(name));
-  }
-
-  whole(name: string): number {
-    return parseWhole(this.text(name), true);
-  }
-
-  /** A whole number of at least 1. */
-  positive(name: string): number {
-    const value = this.whole(name);
-    if (value < 1) {
-      throw new ConfigError(`--${name} must be >0 (set to ${value})`);
-    }
-    return value;
-  }
-
-  durationMs(name: string): number {
-    const value = parseDurationMs(this.text(name));
-    if (value < 0) {
-      throw new ConfigError(`--${name} must not be negative (set to ${this.text(name)})`);
-    }
-    return value;
-  }
-
-  urls(name: string): ServerUrl[] {
-    const text = this.text(name);
-    return text === "" ? [] : parseUrls(text);
-  }
-}
-
-function flagOf(name: string): Flag {
-  const found = lookUpFlag(name);
-  if (found.kind !== "flag") {
-    throw new TypeError(`no flag ${name} in the table`);
-  }
-  return found.flag;
-}
+import type { TlsRole } from "./tls/index.ts";
+import { checkAdvertisedUrls, type ServerUrl, toListenUrls } from "./urls.ts";
+import { parseDurationMs, parseList, parseSizeBytes, parseWhole } from "./values.ts";
 
 /** The configuration and what is to be logged about it. Throws ConfigError. */
 export function buildConfig(
   settings: Settings,
   isTerminal: boolean,
 ): { readonly config: ServerConfig; readonly notices: readonly Notice[] } {
-  const read = new Reader(settings);
+  const read = new SettingReader(settings);
   const name = read.text("name");
   const cluster = readCluster(read, name);
   const heartbeatIntervalMs = read.whole("heartbeat-interval");
@@ -86,6 +34,7 @@ export function buildConfig(
     name,
     dataDir: read.text("data-dir") === "" ? `${name}.etcd` : read.text("data-dir"),
     ...cluster,
+    ...readSecurity(read),
     heartbeatIntervalMs,
     electionTimeoutMs,
     snapshotCountEntries: read.positive("snapshot-count"),
@@ -99,10 +48,12 @@ export function buildConfig(
     strictReconfiguration: read.bool("strict-reconfig-check"),
     forceNewCluster: read.bool("force-new-cluster"),
     autoCompaction: readAutoCompaction(read),
+    jsonGateway: read.bool("enable-grpc-gateway"),
     grpcServer: read.text("grpc-server") === "grpc-js" ? "grpc-js" : "direct",
     emulatedVersion: readVersion(read),
     log: readLog(read, isTerminal),
   };
+  checkSchemes(config);
   return { config, notices: [...settings.notices, ...noticesOf(read, config)] };
 }
 
@@ -112,17 +63,22 @@ function orNever(valueMs: number): number {
 
 interface ClusterPart {
   readonly listenClientUrls: readonly ServerUrl[];
+  readonly listenClientHttpUrls: readonly ServerUrl[];
+  readonly listenMetricsUrls: readonly ServerUrl[];
   readonly listenPeerUrls: readonly ServerUrl[];
   readonly advertiseClientUrls: readonly string[];
   readonly advertisePeerUrls: readonly string[];
   readonly initialCluster: readonly InitialMember[];
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
+  readonly discoverySrv: SrvDiscovery | undefined;
 }
 
-function readCluster(read: Reader, name: string): ClusterPart {
+function readCluster(read: SettingReader, name: string): ClusterPart {
   const listenClientUrls = readListenUrls(read, "listen-client-urls");
   const listenPeerUrls = readListenUrls(read, "listen-peer-urls");
+  requireAny("listen-client-urls", listenClientUrls);
+  requireAny("listen-peer-urls", listenPeerUrls);
   if (read.isSet("listen-client-urls") && !read.isSet("advertise-client-urls")) {
     throw new ConfigError(
       "--advertise-client-urls is required when --listen-client-urls is set explicitly",
@@ -131,36 +87,74 @@ function readCluster(read: Reader, name: string): ClusterPart {
   const advertiseClientUrls = readAdvertisedUrls(read, "advertise-client-urls");
   const advertisePeerUrls = readAdvertisedUrls(read, "initial-advertise-peer-urls");
   const isNew = read.text("initial-cluster-state") === "new";
+  const discoverySrv = readSrvDiscovery(read);
   // As in etcd, a cluster that is not named is this member alone.
-  const initialCluster = read.isSet("initial-cluster")
+  const named = read.isSet("initial-cluster")
     ? parseInitialCluster(read.text("initial-cluster"))
     : [{ name, peerUrls: advertisePeerUrls }];
-  checkInitialCluster(initialCluster, name, advertisePeerUrls, isNew);
+  const initialCluster = discoverySrv === undefined ? named : [];
+  if (discoverySrv === undefined) {
+    checkInitialCluster(initialCluster, name, advertisePeerUrls, isNew);
+  }
   return {
     listenClientUrls,
+    listenClientHttpUrls: readListenUrls(read, "listen-client-http-urls"),
+    listenMetricsUrls: readListenUrls(read, "listen-metrics-urls"),
     listenPeerUrls,
     advertiseClientUrls,
     advertisePeerUrls,
     initialCluster,
     initialClusterState: isNew ? "new" : "existing",
     initialClusterToken: read.text("initial-cluster-token"),
+    discoverySrv,
   };
 }
 
-function readListenUrls(read: Reader, name: string): ServerUrl[] {
-  const urls = toListenUrls(read.urls(name));
-  if (urls.length === 0) {
-    throw new ConfigError(`--${name} must name an address to listen on`);
+function readSrvDiscovery(read: SettingReader): SrvDiscovery | undefined {
+  const domain = read.text("discovery-srv");
+  if (domain === "") {
+    return undefined;
   }
-  for (const url of urls) {
-    if (url.scheme !== "http") {
-      throw new ConfigError(`--${name} cannot listen on ${url.text}: only http for now`);
-    }
+  if (read.isSet("initial-cluster")) {
+    throw new ConfigError(
+      "multiple discovery or bootstrap flags are set. " +
+        'Choose one of "initial-cluster", "discovery", "discovery-endpoints" or "discovery-srv"',
+    );
+  }
+  return { domain, serviceSuffix: read.text("discovery-srv-name") };
+}
+
+function readListenUrls(read: SettingReader, name: string): ServerUrl[] {
+  const urls = toListenUrls(read.urls(name));
+  const socket = urls.find(({ scheme }) => scheme !== "http" && scheme !== "https");
+  if (socket !== undefined) {
+    throw new ConfigError(`--${name} cannot listen on ${socket.text}: no unix sockets here`);
   }
   return urls;
 }
 
-function readAdvertisedUrls(read: Reader, name: string): string[] {
+function requireAny(name: string, urls: readonly ServerUrl[]): void {
+  if (urls.length === 0) {
+    throw new ConfigError(`--${name} must name an address to listen on`);
+  }
+}
+
+/** The addresses of each kind of port. */
+function listenUrlsOf(config: ServerConfig): readonly (readonly [TlsRole, ServerUrl[]])[] {
+  const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, listenPeerUrls } = config;
+  return [
+    ["client", [...listenClientUrls, ...listenClientHttpUrls, ...listenMetricsUrls]],
+    ["peer", [...listenPeerUrls]],
+  ];
+}
+
+function checkSchemes(config: ServerConfig): void {
+  for (const [role, urls] of listenUrlsOf(config)) {
+    checkListenSchemes(urls, role, role === "client" ? config.clientTls : config.peerTls);
+  }
+}
+
+function readAdvertisedUrls(read: SettingReader, name: string): string[] {
   const urls = read.urls(name);
   try {
     checkAdvertisedUrls(urls);
@@ -174,7 +168,7 @@ function readAdvertisedUrls(read: Reader, name: string): string[] {
   return urls.map((url) => url.text);
 }
 
-function readLimits(read: Reader) {
+function readLimits(read: SettingReader) {
   const quota = read.whole("quota-backend-bytes");
   const memoryBudgetBytes = parseSizeBytes(read.text("memory-budget"));
   if (memoryBudgetBytes < memoryBudgetBytesMin) {
@@ -192,13 +186,13 @@ function readLimits(read: Reader) {
   };
 }
 
-function readProgressInterval(read: Reader): number {
+function readProgressInterval(read: SettingReader): number {
   const intervalMs = read.durationMs("watch-progress-notify-interval");
   // etcd never notifies more often than this (minWatchProgressInterval).
   return Math.max(intervalMs, 100);
 }
 
-function readAutoCompaction(read: Reader): AutoCompaction | undefined {
+function readAutoCompaction(read: SettingReader): AutoCompaction | undefined {
   const text = read.text("auto-compaction-retention");
   const isNumber = /^\d+$/.test(text);
   if (read.text("auto-compaction-mode") === "revision") {
@@ -222,7 +216,7 @@ function readAutoCompaction(read: Reader): AutoCompaction | undefined {
   return retentionMs === 0 ? undefined : { kind: "periodic", retentionMs };
 }
 
-function readVersion(read: Reader): string {
+function readVersion(read: SettingReader): string {
   const version = read.text("emulate-version");
   if (!/^\d+\.\d+\.\d+$/.test(version)) {
     throw new ConfigError(
@@ -232,7 +226,7 @@ function readVersion(read: Reader): string {
   return version;
 }
 
-function readLog(read: Reader, isTerminal: boolean): LogConfig {
+function readLog(read: SettingReader, isTerminal: boolean): LogConfig {
   const level = read.text("log-level");
   const format = read.text("log-format");
   const outputs = parseList(read.text("log-outputs")).map((output) =>
@@ -248,8 +242,8 @@ function readLog(read: Reader, isTerminal: boolean): LogConfig {
   };
 }
 
-function noticesOf(read: Reader, config: ServerConfig): Notice[] {
-  const notices: Notice[] = [];
+function noticesOf(read: SettingReader, config: ServerConfig): Notice[] {
+  const notices = listenUrlsOf(config).flatMap(([role, urls]) => securityNotices(read, role, urls));
   if (!read.isSet("data-dir")) {
     notices.push({
       level: "info",

@@ -3,6 +3,7 @@
 
 import { memoryBudgetBytesDefault } from "../base/index.ts";
 import { ConfigError } from "./config-error.ts";
+import type { SecurityConfig } from "./security-config.ts";
 import type { ServerUrl } from "./urls.ts";
 
 /** One of the first members, as --initial-cluster names them. */
@@ -26,19 +27,30 @@ export interface LogConfig {
   readonly outputs: readonly string[];
 }
 
-export interface ServerConfig {
+/** Where SRV records name the first members. */
+export interface SrvDiscovery {
+  readonly domain: string;
+  /** Put behind the name of the service, with a dash; may be empty. */
+  readonly serviceSuffix: string;
+}
+
+export interface ServerConfig extends SecurityConfig {
   readonly name: string;
   readonly dataDir: string;
   readonly listenClientUrls: readonly ServerUrl[];
+  /** When there are any, they alone serve HTTP and the client URLs gRPC alone. */
+  readonly listenClientHttpUrls: readonly ServerUrl[];
+  readonly listenMetricsUrls: readonly ServerUrl[];
   readonly listenPeerUrls: readonly ServerUrl[];
   /** Sorted; empty only if it was set so. */
   readonly advertiseClientUrls: readonly string[];
   /** Sorted; equal to this member's addresses in `initialCluster` when the cluster is new. */
   readonly advertisePeerUrls: readonly string[];
-  /** Sorted by name; holds this member; no address stands twice. */
+  /** Sorted by name; holds this member; no address stands twice. Empty with `discoverySrv`. */
   readonly initialCluster: readonly InitialMember[];
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
+  readonly discoverySrv: SrvDiscovery | undefined;
 
   /** 5 * heartbeatIntervalMs <= electionTimeoutMs <= 50,000. */
   readonly heartbeatIntervalMs: number;
@@ -64,6 +76,7 @@ export interface ServerConfig {
   readonly forceNewCluster: boolean;
   readonly autoCompaction: AutoCompaction | undefined;
 
+  readonly jsonGateway: boolean;
   readonly grpcServer: "direct" | "grpc-js";
   /** The etcd version that clients are told, bare x.y.z. */
   readonly emulatedVersion: string;

@@ -1,7 +1,5 @@
 // The server's main module, without the size of the thread pool: quorate.cts sets that first.
 
-import { mkdirSync } from "node:fs";
-import { dirname, resolve } from "node:path";
 import { buildConfig } from "./build-config.ts";
 import type { ServerConfig } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
@@ -34,6 +32,9 @@ function readRequest(args: readonly string[]): Request {
   return { kind: "serve", ...buildConfig(settings, process.stderr.isTTY) };
 }
 
+/** What the server makes is for its own user: data, logs, keys. */
+const creationMask = 0o077;
+
 function main(): void {
   const request = readRequest(process.argv.slice(2));
   if (request.kind === "print") {
@@ -41,12 +42,12 @@ function main(): void {
     return;
   }
   const { config, notices } = request;
+  process.umask(creationMask);
   const colours = process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === "";
   const logger = createLogger(config.log, colours);
   for (const notice of notices) {
     logger[notice.level](notice.fields, notice.message);
   }
-  makeParent(config.dataDir);
   runServer(startServing, config, logger);
 }
 
@@ -55,15 +56,6 @@ const startServing: Serve = async (config, logger) => {
   const { serve } = await import("./serve.ts");
   return serve(config, logger);
 };
-
-/** The folders above the data directory; the directory itself is made, and owned, by storage. */
-function makeParent(dataDir: string): void {
-  try {
-    mkdirSync(dirname(resolve(dataDir)), { recursive: true });
-  } catch (error) {
-    throw new ConfigError(`cannot make the data directory: ${(error as Error).message}`);
-  }
-}
 
 try {
   main();

@@ -5,15 +5,19 @@ import { randomBytes } from "node:crypto";
 import { type Api, createApi } from "../api/index.ts";
 import { MetricsRegistry, requestOverheadBytes, SeededRng } from "../base/index.ts";
 import type { Logger, Rng } from "../base/index.ts";
-import { ClientPort, clientPortLimits, createGrpcServer } from "../grpc/index.ts";
-import type { GrpcServer } from "../grpc/index.ts";
+import { createGrpcServer } from "../grpc/index.ts";
+import type { GrpcServer, GrpcServerOptions } from "../grpc/index.ts";
 import { createHttpDoor, createPeerHttpServer } from "../http/index.ts";
 import type { HttpDoor, HttpVersions } from "../http/index.ts";
 import { AutoCompaction, openMember, peerMetrics, QuorateNode, realClock } from "../node/index.ts";
 import type { NodeConfig, OpenedMember } from "../node/index.ts";
 import { TcpPeerNetwork } from "../peer/index.ts";
-import type { ServerConfig } from "./config.ts";
+import { ClientPorts, isSplit } from "./client-ports.ts";
+import type { InitialMember, ServerConfig } from "./config.ts";
 import type { RunningServer, Serve } from "./lifecycle.ts";
+import { openSecurity, type Security } from "./security.ts";
+import { notifyReady } from "./service-notify.ts";
+import { discoverMembers, systemSrvResolver } from "./srv-discovery.ts";
 import { quorateVersion } from "./version.ts";
 
 /** How long calls and connections may take to end when the server stops, milliseconds. */
@@ -21,15 +25,17 @@ const drainMs = 2_000;
 
 /** Opens the member, listens, and resolves once it serves clients. */
 export const serve: Serve = async (config, logger) => {
+  const security = await openSecurity(config, logger);
   const rng = new SeededRng(randomBytes(6).readUIntBE(0, 6));
   const member = await openMember(
     config.dataDir,
     config.name,
     {
-      members: config.initialCluster,
+      members: await firstMembers(config, security),
       token: config.initialClusterToken,
       state: config.initialClusterState,
       forceNewCluster: config.forceNewCluster,
+      transport: security.peerTransport,
     },
     rng,
     {
@@ -38,7 +44,7 @@ export const serve: Serve = async (config, logger) => {
       rng,
     },
   );
-  const server = new Server(config, logger, member, rng);
+  const server = new Server(config, logger, member, rng, security);
   try {
     await server.start();
   } catch (error) {
@@ -48,6 +54,16 @@ export const serve: Serve = async (config, logger) => {
   return server;
 };
 
+/** Members found in DNS are only asked for once: afterwards the data names them. */
+async function firstMembers(
+  { discoverySrv, name, advertisePeerUrls, initialCluster }: ServerConfig,
+  { isFirstStart }: Security,
+): Promise<readonly InitialMember[]> {
+  return discoverySrv === undefined || !isFirstStart
+    ? initialCluster
+    : discoverMembers(discoverySrv, name, advertisePeerUrls, systemSrvResolver);
+}
+
 class Server implements RunningServer {
   readonly failed: Promise<Error>;
   readonly #config: ServerConfig;
@@ -56,12 +72,18 @@ class Server implements RunningServer {
   readonly #api: Api;
   readonly #http: HttpDoor;
   readonly #grpc: GrpcServer;
-  readonly #port: ClientPort;
+  readonly #ports: ClientPorts;
   readonly #versions: HttpVersions;
   readonly #compaction: AutoCompaction | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(config: ServerConfig, logger: Logger, member: OpenedMember, rng: Rng) {
+  constructor(
+    config: ServerConfig,
+    logger: Logger,
+    member: OpenedMember,
+    rng: Rng,
+    security: Security,
+  ) {
     this.#config = config;
     this.#logger = logger;
     this.#versions = {
@@ -75,7 +97,7 @@ class Server implements RunningServer {
     this.failed = new Promise((resolve) => {
       fail = resolve;
     });
-    this.#node = this.#makeNode(member, rng, registry, fail);
+    this.#node = this.#makeNode(member, rng, registry, security, fail);
     this.#api = createApi({
       handle: this.#node,
       clock: realClock,
@@ -94,9 +116,12 @@ class Server implements RunningServer {
       logger,
       versions: this.#versions,
       bodyBytesMax: config.requestSizeBytesMax + requestOverheadBytes,
-      gateway: { services: this.#api.services, onCallEnd: this.#api.onCallEnd },
+      gateway: config.jsonGateway
+        ? { services: this.#api.services, onCallEnd: this.#api.onCallEnd }
+        : undefined,
+      access: { corsOrigins: config.corsOrigins, hostNames: config.hostNamesAllowed },
     });
-    this.#grpc = createGrpcServer(config.grpcServer, {
+    const grpcOptions: GrpcServerOptions = {
       receiveMessageBytesMax: config.requestSizeBytesMax + requestOverheadBytes,
       concurrentStreamsMax: config.concurrentStreamsMax,
       keepAliveMinTimeMs: config.keepAliveMinTimeMs,
@@ -104,15 +129,12 @@ class Server implements RunningServer {
       keepAliveTimeoutMs: config.keepAliveTimeoutMs,
       onCallEnd: this.#api.onCallEnd,
       onTraffic: this.#api.onTraffic,
-      onHttpRequest: this.#http.handle,
-    });
+      onHttpRequest: isSplit(config) ? undefined : this.#http.handle,
+    };
+    this.#grpc = createGrpcServer(config.grpcServer, grpcOptions);
     this.#api.registerOn(this.#grpc);
-    this.#port = new ClientPort({
-      ...clientPortLimits,
-      grpc: this.#grpc,
-      http: this.#http.server,
-      tls: undefined,
-    });
+    const { clientTls: tls } = security;
+    this.#ports = new ClientPorts(config, { grpc: this.#grpc, grpcOptions, http: this.#http, tls });
     this.#compaction =
       config.autoCompaction === undefined
         ? undefined
@@ -120,9 +142,7 @@ class Server implements RunningServer {
   }
 
   async start(): Promise<void> {
-    for (const url of this.#config.listenClientUrls) {
-      await this.#port.listen({ host: url.host, port: url.port, plaintext: true, tls: false });
-    }
+    await this.#ports.listen();
     await this.#node.start();
     this.#compaction?.start();
     await this.#node.untilReady();
@@ -130,6 +150,7 @@ class Server implements RunningServer {
       { clients: this.#config.listenClientUrls.map((url) => url.text) },
       "ready to serve client requests",
     );
+    notifyReady(this.#logger);
   }
 
   stop(): Promise<void> {
@@ -142,7 +163,7 @@ class Server implements RunningServer {
     this.#compaction?.stop();
     this.#api.shutdown();
     this.#http.close();
-    const drained = this.#port.close(drainMs);
+    const drained = this.#ports.close(drainMs);
     await this.#node.stop();
     await drained;
   }
@@ -151,6 +172,7 @@ class Server implements RunningServer {
     member: OpenedMember,
     rng: Rng,
     registry: MetricsRegistry,
+    security: Security,
     fail: (error: Error) => void,
   ): QuorateNode {
     const config = this.#config;
@@ -180,6 +202,7 @@ class Server implements RunningServer {
       logger: this.#logger,
       metrics: peerMetrics(registry),
       http: createPeerHttpServer(() => this.#node, this.#versions),
+      transport: security.peerTransport,
     });
     const devices = { clock: realClock, rng, logger: this.#logger, disk, network };
     return new QuorateNode(nodeConfig, devices, opened, registry, (error) =>

@@ -10,7 +10,6 @@ import {
   type TlsOptions,
   type TLSSocket,
 } from "node:tls";
-import type { Logger } from "../base/index.ts";
 import { hostAndPort, listenOn, type PeerListener, type PeerTransport } from "./transport.ts";
 import { tcpTransport } from "./transport.ts";
 
@@ -22,6 +21,8 @@ export interface PeerTls {
   clientOptions(host: string): ConnectionOptions;
   /** Why the member at the other end of an accepted socket is refused; undefined to let it in. */
   refusal(socket: TLSSocket): Promise<string | undefined>;
+  /** A socket was refused, or its handshake failed. */
+  onRefused(from: string, reason: string): void;
 }
 
 const handshakeMsMax = 5_000;
@@ -29,7 +30,7 @@ const handshakeMsMax = 5_000;
 const handshakesMax = 256;
 
 /** TLS for https URLs, TCP for http ones: a cluster may change from one to the other. */
-export function tlsTransport(tls: PeerTls, logger: Logger): PeerTransport {
+export function tlsTransport(tls: PeerTls): PeerTransport {
   return {
     connect(url, onConnected) {
       if (!url.startsWith("https:")) {
@@ -43,7 +44,7 @@ export function tlsTransport(tls: PeerTls, logger: Logger): PeerTransport {
     },
     listen(url, onSocket) {
       return url.startsWith("https:")
-        ? new TlsListener(tls, logger, onSocket).listen(url)
+        ? new TlsListener(tls, onSocket).listen(url)
         : tcpTransport.listen(url, onSocket);
     },
   };
@@ -51,7 +52,6 @@ export function tlsTransport(tls: PeerTls, logger: Logger): PeerTransport {
 
 class TlsListener {
   readonly #tls: PeerTls;
-  readonly #logger: Logger;
   readonly #onSocket: (socket: Socket) => void;
   /** Accepts; the one of TLS is handed its sockets and never listens. */
   readonly #server: Server;
@@ -60,9 +60,8 @@ class TlsListener {
   readonly #waiting = new Map<string, Socket>();
   #options: TlsOptions;
 
-  constructor(tls: PeerTls, logger: Logger, onSocket: (socket: Socket) => void) {
+  constructor(tls: PeerTls, onSocket: (socket: Socket) => void) {
     this.#tls = tls;
-    this.#logger = logger;
     this.#onSocket = onSocket;
     this.#options = tls.serverOptions();
     this.#handshakes = createTlsServer({ ...this.#options, handshakeTimeout: handshakeMsMax });
@@ -128,7 +127,7 @@ class TlsListener {
   }
 
   #refuse(socket: TLSSocket, reason: string): void {
-    this.#logger.warn({ from: originOf(socket), reason }, "refused a member");
+    this.#tls.onRefused(originOf(socket), reason);
     socket.destroy();
   }
 }

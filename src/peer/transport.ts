@@ -1,7 +1,7 @@
 // Where sockets come from: plain TCP for http URLs, TLS (tls-transport.ts) for https ones.
 
-import { connect, createServer } from "node:net";
-import type { Server, Socket } from "node:net";
+import { connect, createServer, Socket } from "node:net";
+import type { Server } from "node:net";
 
 export interface PeerListener {
   /** `host:port`, with the port that was given when 0 was asked for. */
@@ -29,6 +29,9 @@ export function hostAndPort(url: string): { readonly host: string; readonly port
 export const tcpTransport: PeerTransport = {
   connect(url, onConnected) {
     const { host, port } = hostAndPort(url);
+    if (url.startsWith("https:")) {
+      return new Socket().destroy(new Error("this member has no certificates for https"));
+    }
     return connect({ host, port, noDelay: true, keepAlive: true }, onConnected);
   },
   listen(url, onSocket) {

@@ -3,7 +3,7 @@
 import { type Flag, type FlagKind, rowsOf } from "./flag.ts";
 
 const row = rowsOf("Cluster");
-const noDiscovery = "Bootstrap through a discovery service: not yet; use --initial-cluster.";
+const noDiscovery = "No discovery service: name the members, or use --discovery-srv.";
 
 function discovery(name: string, kind: FlagKind, defaultText: string): Flag {
   return row(name, kind, defaultText, "refused", noDiscovery);
@@ -85,8 +85,8 @@ export const clusterFlags: readonly Flag[] = [
   discovery("discovery-cacert", "string", ""),
   discovery("discovery-user", "string", ""),
   discovery("discovery-password", "string", ""),
-  discovery("discovery-srv", "string", ""),
-  discovery("discovery-srv-name", "string", ""),
+  row("discovery-srv", "string", "", "works", "Domain whose SRV records name the first members."),
+  row("discovery-srv-name", "string", "", "works", "Suffix of the service's name in them."),
   row(
     "discovery-fallback",
     "choice",

@@ -48,9 +48,9 @@ export const operationsFlags: readonly Flag[] = [
     "basic",
     "extensive",
   ]),
-  row("listen-metrics-urls", "urls", "", "planned", "Further addresses for /metrics: not yet."),
-  row("enable-pprof", "bool", "false", "planned", "Profiles over HTTP: not yet."),
-  row("enable-grpc-gateway", "bool", "true", "planned", "The JSON gateway is always on."),
+  row("listen-metrics-urls", "urls", "", "works", "Further addresses, for /metrics and health."),
+  ignored("enable-pprof", "bool", "false", "Go's profiler; Node.js has --cpu-prof"),
+  row("enable-grpc-gateway", "bool", "true", "works", "Serve the JSON gateway."),
   row(
     "watch-progress-notify-interval",
     "duration",

@@ -1,48 +1,59 @@
-// Flags about TLS and authentication. Those that would make a server safer are refused until they
-// work: a server that starts without the protection it was asked for is worse than one that does
-// not start.
+// Flags about TLS, about who may call over HTTP, and about authentication.
 
 import { type Flag, type FlagKind, rowsOf } from "./flag.ts";
 
 const row = rowsOf("Security");
 const auth = rowsOf("Auth");
 
-function tls(name: string, kind: FlagKind = "string", defaultText = ""): Flag {
-  return row(name, kind, defaultText, "refused", "TLS: not yet.");
+function tls(name: string, doc: string, kind: FlagKind = "string", defaultText = ""): Flag {
+  return row(name, kind, defaultText, "works", doc);
 }
 
-/** A flag that only shapes TLS and asks for none by itself. */
-function tlsDetail(name: string, kind: FlagKind, defaultText: string): Flag {
-  return row(name, kind, defaultText, "planned", "TLS: not yet.");
-}
+const noClient = "No meaning here: the JSON gateway calls the server without a connection.";
 
 export const securityFlags: readonly Flag[] = [
-  tls("cert-file"),
-  tls("key-file"),
-  tls("client-cert-file"),
-  tls("client-key-file"),
-  tls("client-cert-auth", "bool", "false"),
-  tls("client-crl-file"),
-  tls("client-cert-allowed-hostname", "list"),
-  tls("trusted-ca-file"),
-  tls("auto-tls", "bool", "false"),
-  tls("peer-cert-file"),
-  tls("peer-key-file"),
-  tls("peer-client-cert-file"),
-  tls("peer-client-key-file"),
-  tls("peer-client-cert-auth", "bool", "false"),
-  tls("peer-trusted-ca-file"),
-  tls("peer-auto-tls", "bool", "false"),
-  tls("peer-crl-file"),
-  tls("peer-cert-allowed-cn", "list"),
-  tls("peer-cert-allowed-hostname", "list"),
-  tls("peer-skip-client-san-verification", "bool", "false"),
-  tlsDetail("self-signed-cert-validity", "uint", "1"),
-  tlsDetail("cipher-suites", "list", ""),
-  tlsDetail("tls-min-version", "string", "TLS1.2"),
-  tlsDetail("tls-max-version", "string", ""),
-  row("cors", "list", "*", "refused", "Origins that browsers may call from: not yet; all may."),
-  row("host-whitelist", "list", "*", "refused", "Host names HTTP clients may use: not yet."),
+  tls(
+    "cert-file",
+    "Certificate shown to clients, with its chain, in PEM; read again when it changes.",
+  ),
+  tls("key-file", "Its private key."),
+  row("client-cert-file", "string", "", "ignored", noClient),
+  row("client-key-file", "string", "", "ignored", noClient),
+  tls("client-cert-auth", "Clients must show a trusted certificate.", "bool", "false"),
+  tls("client-crl-file", "List of revoked client certificates, DER or PEM."),
+  tls(
+    "client-cert-allowed-hostname",
+    "Names of which a client's certificate must have one.",
+    "list",
+  ),
+  tls("trusted-ca-file", "Authorities for client certificates; asks for them too."),
+  tls("auto-tls", "Serve clients with a self-signed certificate.", "bool", "false"),
+  tls("peer-cert-file", "Certificate shown to members."),
+  tls("peer-key-file", "Its private key."),
+  tls("peer-client-cert-file", "Another certificate for connecting to members."),
+  tls("peer-client-key-file", "Its private key."),
+  tls("peer-client-cert-auth", "Members must show a trusted certificate.", "bool", "false"),
+  tls("peer-trusted-ca-file", "Authorities for members' certificates; asks for them too."),
+  tls("peer-auto-tls", "Encrypt between members with self-signed certificates.", "bool", "false"),
+  tls("peer-crl-file", "List of revoked members' certificates, DER or PEM."),
+  tls(
+    "peer-cert-allowed-cn",
+    "Common names of which a member's certificate must have one.",
+    "list",
+  ),
+  tls("peer-cert-allowed-hostname", "Names of which a member's certificate must have one.", "list"),
+  tls(
+    "peer-skip-client-san-verification",
+    "Members may call from elsewhere than their certificate says.",
+    "bool",
+    "false",
+  ),
+  tls("self-signed-cert-validity", "Years that certificates of our own making last.", "uint", "1"),
+  tls("cipher-suites", "Suites for TLS 1.2, by Go's names, separated by commas.", "list"),
+  tls("tls-min-version", "TLS1.2 or TLS1.3.", "string", "TLS1.2"),
+  tls("tls-max-version", "TLS1.2 or TLS1.3; empty for the newest."),
+  tls("cors", "Origins whose pages may call over HTTP; * for all.", "list", "*"),
+  tls("host-whitelist", "Host names that plain HTTP may be asked for; * for all.", "list", "*"),
   auth("auth-token", "string", "simple", "refused", "Kind of authentication token: not yet."),
   auth("bcrypt-cost", "uint", "10", "planned", "Cost of hashing a password: not yet."),
   auth("auth-token-ttl", "uint", "300", "planned", "Seconds a simple token lives: not yet."),

@@ -62,8 +62,7 @@ async function isAnyOf(
   for (const dnsName of dnsNames) {
     const isKnown = dnsName.startsWith("*.")
       ? known.some((name) => name.endsWith(dnsName.slice(1)))
-      : known.includes(dnsName) ||
-        (await orNone(resolver.addressesOf(dnsName))).includes(address);
+      : known.includes(dnsName) || (await orNone(resolver.addressesOf(dnsName))).includes(address);
     if (isKnown) {
       return true;
     }

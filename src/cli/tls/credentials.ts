@@ -120,7 +120,10 @@ export class TlsCredentials {
     try {
       this.#material = loadMaterial(this.#settings);
       this.#serverOptions = this.#optionsOf(this.#material);
-      this.#logger.info({ role, "not-after": this.#material.notAfter }, "reloaded TLS certificates");
+      this.#logger.info(
+        { role, "not-after": this.#material.notAfter },
+        "reloaded TLS certificates",
+      );
       this.#warn();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

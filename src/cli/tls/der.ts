@@ -58,7 +58,10 @@ export function bitString(bytes: Uint8Array, unusedBits = 0): Buffer {
 
 /** A time to the second, in the form that RFC 5280 wants for its year. */
 export function derTime(date: Date): Buffer {
-  const digits = date.toISOString().replace(/\.\d+Z$/, "Z").replace(/[-:T]/g, "");
+  const digits = date
+    .toISOString()
+    .replace(/\.\d+Z$/, "Z")
+    .replace(/[-:T]/g, "");
   return date.getUTCFullYear() < 2050
     ? der(derTag.utcTime, Buffer.from(digits.slice(2)))
     : der(derTag.generalizedTime, Buffer.from(digits));
@@ -113,6 +116,9 @@ export function pemBlocks(text: string, label: string): Buffer[] {
 
 /** `bytes` as one PEM block. */
 export function toPem(bytes: Uint8Array, label: string): string {
-  const lines = Buffer.from(bytes).toString("base64").match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(bytes)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
 }

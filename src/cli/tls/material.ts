@@ -96,8 +96,9 @@ function readPair(
     const [first] = pemBlocks(cert.toString("latin1"), "CERTIFICATE");
     return new X509Certificate(first ?? Buffer.alloc(0));
   });
-  const privateKey = parse(`${keyFlag}: ${keyFile} holds no private key in PEM without a password`, () =>
-    createPrivateKey(key),
+  const privateKey = parse(
+    `${keyFlag}: ${keyFile} holds no private key in PEM without a password`,
+    () => createPrivateKey(key),
   );
   if (!leaf.checkPrivateKey(privateKey)) {
     throw new ConfigError(

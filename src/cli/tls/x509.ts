@@ -52,29 +52,18 @@ export function nameOf({ organization, commonName }: SubjectName): Buffer {
   const part = (id: string, text: string | undefined): Buffer[] =>
     text === undefined
       ? []
-      : [
-          der(
-            derTag.set,
-            sequence(objectId(id), der(derTag.utf8String, Buffer.from(text))),
-          ),
-        ];
+      : [der(derTag.set, sequence(objectId(id), der(derTag.utf8String, Buffer.from(text))))];
   return sequence(...part("2.5.4.10", organization), ...part("2.5.4.3", commonName));
 }
 
 function extensionsOf({ isAuthority, hosts, usages }: CertificateSpec): Buffer[] {
   const extension = (id: string, isCritical: boolean, value: Uint8Array): Buffer =>
-    sequence(
-      objectId(id),
-      ...(isCritical ? [critical] : []),
-      der(derTag.octetString, value),
-    );
+    sequence(objectId(id), ...(isCritical ? [critical] : []), der(derTag.octetString, value));
   // digitalSignature and keyEncipherment, or keyCertSign and cRLSign.
   const keyUsage = isAuthority
     ? bitString(Uint8Array.of(0x06), 1)
     : bitString(Uint8Array.of(0xa0), 5);
-  const constraints = isAuthority
-    ? sequence(der(derTag.boolean, Uint8Array.of(0xff)))
-    : sequence();
+  const constraints = isAuthority ? sequence(der(derTag.boolean, Uint8Array.of(0xff))) : sequence();
   const extensions = [
     extension("2.5.29.15", true, keyUsage),
     extension("2.5.29.19", true, constraints),

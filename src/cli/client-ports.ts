@@ -1,0 +1,92 @@
+// The ports that clients connect to: one for everything, or gRPC and HTTP apart, and further ones
+// for monitoring alone.
+
+import {
+  ClientPort,
+  type ClientPortOptions,
+  clientPortLimits,
+  createGrpcServer,
+  type GrpcServer,
+  type GrpcServerOptions,
+  type ListenAddress,
+  type TlsDoor,
+} from "../grpc/index.ts";
+import type { HttpDoor, HttpEntrance } from "../http/index.ts";
+import type { ServerConfig } from "./config.ts";
+import type { ServerUrl } from "./urls.ts";
+
+export interface ClientPortParts {
+  readonly grpc: GrpcServer;
+  /** What `grpc` was made with. */
+  readonly grpcOptions: GrpcServerOptions;
+  readonly http: HttpDoor;
+  readonly tls: TlsDoor | undefined;
+}
+
+interface Entry {
+  readonly port: ClientPort;
+  readonly urls: readonly ServerUrl[];
+}
+
+export class ClientPorts {
+  readonly #entries: readonly Entry[];
+
+  constructor(config: ServerConfig, { grpc, grpcOptions, http, tls }: ClientPortParts) {
+    const limits = { ...clientPortLimits, tls };
+    const httpOnly = (entrance: HttpEntrance): Omit<ClientPortOptions, keyof typeof limits> => ({
+      grpc: createGrpcServer("direct", { ...grpcOptions, onHttpRequest: entrance.handle }),
+      http: entrance.server,
+    });
+    const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls } = config;
+    const main = { grpc, http: isSplit(config) ? undefined : http.server };
+    this.#entries = [
+      { port: new ClientPort({ ...limits, ...main }), urls: listenClientUrls },
+      ...(isSplit(config)
+        ? [{ port: new ClientPort({ ...limits, ...httpOnly(http) }), urls: listenClientHttpUrls }]
+        : []),
+      ...(listenMetricsUrls.length > 0
+        ? [
+            {
+              port: new ClientPort({ ...limits, ...httpOnly(http.monitoring) }),
+              urls: listenMetricsUrls,
+            },
+          ]
+        : []),
+    ];
+  }
+
+  /** Rejects with ListenError when an address cannot be had. */
+  async listen(): Promise<void> {
+    for (const { port, urls } of this.#entries) {
+      for (const address of addressesOf(urls)) {
+        await port.listen(address);
+      }
+    }
+  }
+
+  /** As ClientPort.close, of all. */
+  async close(graceMs: number): Promise<void> {
+    await Promise.all(this.#entries.map(({ port }) => port.close(graceMs)));
+  }
+}
+
+/** Whether HTTP has addresses of its own, so that those of clients are for gRPC alone. */
+export function isSplit({ listenClientHttpUrls }: ServerConfig): boolean {
+  return listenClientHttpUrls.length > 0;
+}
+
+/** One listener for each host and port: http and https URLs may share it. */
+function addressesOf(urls: readonly ServerUrl[]): ListenAddress[] {
+  const byPlace = new Map<string, ListenAddress>();
+  for (const { host, port, scheme } of urls) {
+    const place = `${host} ${port}`;
+    const known = byPlace.get(place);
+    byPlace.set(place, {
+      host,
+      port,
+      plaintext: scheme === "http" || known?.plaintext === true,
+      tls: scheme === "https" || known?.tls === true,
+    });
+  }
+  return [...byPlace.values()];
+}
