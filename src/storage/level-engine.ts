@@ -29,6 +29,7 @@ import {
   sealValue,
 } from "./engine-records.ts";
 import { reclaimRows } from "./level-reclaim.ts";
+import { adviceToRejoin } from "./rejoin-advice.ts";
 
 const writeBufferBytes = 32 * 1024 * 1024;
 const tableFileBytes = 8 * 1024 * 1024;
@@ -58,8 +59,8 @@ export async function createLevelEngine(directory: string): Promise<Engine> {
 }
 
 /**
- * Opens the engine in `directory`. Throws CorruptionError when batches are missing from its
- * middle; then nothing in it can be trusted.
+ * Opens the engine in `directory`. Throws CorruptionError when LevelDB finds its files damaged or
+ * missing, or when batches are missing from their middle; then nothing in it can be trusted.
  */
 export async function openLevelEngine(directory: string): Promise<Engine> {
   const database = await openDatabase(directory, false);
@@ -78,7 +79,7 @@ export async function openLevelEngine(directory: string): Promise<Engine> {
     await database.close();
     const where = `the store in ${directory} cannot be trusted`;
     throw error instanceof CorruptionError
-      ? new CorruptionError(`${where}: ${error.message}`, { cause: error })
+      ? new CorruptionError(`${where}: ${error.message}. ${adviceToRejoin}`, { cause: error })
       : storageFailure(where, error);
   }
 }
@@ -99,9 +100,17 @@ async function openDatabase(directory: string, isNew: boolean): Promise<Database
     if (errorCode(cause) === "LEVEL_LOCKED") {
       throw new StoreLockedError(`the store in ${directory} is in use`, { cause });
     }
-    throw readFailure(`opening the store in ${directory}`, cause);
+    const failure = readFailure(`opening the store in ${directory}`, cause);
+    throw isNew || !isDecay(failure)
+      ? failure
+      : new CorruptionError(`${failure.message}. ${adviceToRejoin}`, { cause: failure });
   }
   return database;
+}
+
+/** Files that were there and are missing now count as damaged. */
+function isDecay(failure: StorageError): boolean {
+  return failure instanceof CorruptionError || /no such file|does not exist/i.test(failure.message);
 }
 
 class LevelEngine implements Engine {

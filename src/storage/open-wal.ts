@@ -18,6 +18,7 @@ import {
 import { FileWal } from "./file-wal.ts";
 import type { SegmentInfo } from "./file-wal.ts";
 import { LogImage } from "./log-image.ts";
+import { adviceToRejoin } from "./rejoin-advice.ts";
 import { BatchEncoder, judgeDamagedStart, readSegmentStart, scanSegment } from "./wal-codec.ts";
 import type { SegmentEnd, SegmentHeader, WritePosition } from "./wal-codec.ts";
 import type { Wal, WalIdentity, WalRecovered } from "./wal-contract.ts";
@@ -45,11 +46,6 @@ export interface WalBeginning {
   readonly hardState?: HardState | undefined;
   readonly snapshot?: SnapshotMeta | undefined;
 }
-
-const adviceToRejoin =
-  "This member cannot trust its log and must not vote with it. Remove it from the cluster " +
-  "(quoratectl member remove), delete its data directory, add it again (quoratectl member add) " +
-  "and start it empty: it is refilled by the others. If it is the only member, restore a backup.";
 
 /** Makes a log, whole or not at all: it has its name only once everything in it is durable. */
 export async function createWal(

@@ -177,3 +177,16 @@ describe("the engine on LevelDB", () => {
     await engine.close();
   });
 });
+
+test("a store whose files are missing or point nowhere is refused with advice", async () => {
+  const path = join(await temporaryDirectory(), "db");
+  const engine = await createLevelEngine(path);
+  await writeBatches(engine, 1, 3);
+  await engine.close();
+  const pointer = join(path, "CURRENT");
+  const current = await readFile(pointer, "utf8");
+  await writeFile(pointer, current.replace("MANIFEST", "MENIFEST"));
+  const outcome = await openLevelEngine(path).catch((error: unknown) => error);
+  expect(outcome).toBeInstanceOf(CorruptionError);
+  expect(String(outcome)).toMatch(/opening the store in .*MENIFEST.*member remove/);
+});
