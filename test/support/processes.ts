@@ -16,6 +16,8 @@ export interface MemberOptions {
   readonly peerPort: number;
   readonly dataDirectory: string;
   readonly flags: readonly string[];
+  /** Added to the environment of the tests. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
 }
 
 /** One server process, which may be killed and started again on the same data. */
@@ -47,7 +49,7 @@ export class MemberProcess {
 
   /** Starts the process; `ready` resolves when it says that it serves. */
   async start(options: { readonly waitMs?: number } = {}): Promise<void> {
-    const { name, clientPort, peerPort, dataDirectory, flags } = this.options;
+    const { name, clientPort, peerPort, dataDirectory, flags, environment } = this.options;
     const child = spawn(
       process.execPath,
       [
@@ -60,7 +62,7 @@ export class MemberProcess {
         `--initial-advertise-peer-urls=http://127.0.0.1:${peerPort}`,
         ...flags,
       ],
-      { stdio: ["ignore", "pipe", "pipe"] },
+      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } },
     );
     this.#child = child;
     const ready = this.#watch(child);

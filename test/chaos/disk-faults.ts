@@ -1,0 +1,157 @@
+// Faults of disks: writes and syncs that fail, stall or are cut short, and a full file system.
+
+import { open, rm, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { demand } from "../sim/violation.ts";
+import type { ChaosCluster, ChaosMember } from "./cluster.ts";
+import { lasting, pick } from "./faults.ts";
+import type { Fault, FaultContext } from "./faults.ts";
+import type { ShimCommand } from "./shim.ts";
+import { sleep } from "./workload.ts";
+
+const EIO = 5;
+const ENOSPC = 28;
+/** A member whose disk fails is gone within this, milliseconds. */
+const stopMsMax = 15_000;
+/** What the log of a member that stops itself must name. */
+const namesItsDisk = /EIO|ENOSPC|i\/o error|no space left|short/i;
+
+function needsShim(cluster: ChaosCluster): string | undefined {
+  return cluster.hasShim ? undefined : "no gcc to build the shim";
+}
+
+async function ended(member: ChaosMember, withinMs: number): Promise<boolean> {
+  const untilMs = performance.now() + withinMs;
+  while (member.process.running && performance.now() < untilMs) {
+    await sleep(20);
+  }
+  return !member.process.running;
+}
+
+/** The lines that `member` has logged since `before`, the length of its log then. */
+function logSince(member: ChaosMember, before: number): string {
+  return member.process.log.slice(before);
+}
+
+async function failingDisk(context: FaultContext, command: ShimCommand): Promise<string> {
+  const { cluster, rng } = context;
+  const leads = rng.below(2) === 0;
+  const victim = leads ? await cluster.leader() : pick(rng, cluster.members);
+  context.avoid([victim]);
+  const before = victim.process.log.length;
+  await victim.shim?.order(command);
+  const orderedMs = performance.now();
+  const stopped = await ended(victim, stopMsMax);
+  const tookMs = Math.round(performance.now() - orderedMs);
+  await victim.shim?.clear();
+  demand(stopped, () => `${victim.name} went on with a disk that fails: ${command.does}`);
+  const log = logSince(victim, before);
+  demand(
+    namesItsDisk.test(log),
+    () => `${victim.name} stopped without naming its disk:\n${log.slice(-2000)}`,
+  );
+  await victim.process.start();
+  return `${victim.name}${leads ? ", the leader," : ""} stopped after ${tookMs} ms`;
+}
+
+const syncError: Fault = {
+  name: "fsync-error",
+  gapMsMax: 3_000,
+  unavailable: needsShim,
+  run: (context) => failingDisk(context, { on: "sync", does: "fail", argument: EIO }),
+};
+
+const writeError: Fault = {
+  name: "write-error",
+  gapMsMax: 3_000,
+  unavailable: needsShim,
+  run: (context) => {
+    const argument = context.rng.below(2) === 0 ? EIO : ENOSPC;
+    return failingDisk(context, { on: "write", does: "fail", argument });
+  },
+};
+
+/** A write cut short may be gone on with or given up: only the data must be right. */
+const shortWrite: Fault = {
+  name: "short-write",
+  gapMsMax: 3_000,
+  unavailable: needsShim,
+  run: async (context) => {
+    const victim = pick(context.rng, context.cluster.members);
+    context.avoid([victim]);
+    await victim.shim?.order({ on: "write", does: "short", argument: 0 });
+    const stopped = await ended(victim, lasting(context, 1_500, 3_000));
+    await victim.shim?.clear();
+    if (stopped) {
+      await victim.process.start();
+    }
+    return `${victim.name} ${stopped ? "stopped" : "went on"}`;
+  },
+};
+
+const slowDisk: Fault = {
+  name: "slow-disk",
+  gapMsMax: undefined,
+  unavailable: needsShim,
+  run: async (context) => {
+    const { cluster, rng } = context;
+    const victim = rng.below(2) === 0 ? await cluster.leader() : pick(rng, cluster.members);
+    const sleepMs = 200 + rng.below(1_300);
+    const ms = lasting(context, 4_000, 8_000);
+    await victim.shim?.order({ on: "sync", does: "sleep", argument: sleepMs });
+    await sleep(ms);
+    const leads = await cluster.leader();
+    await victim.shim?.clear();
+    return `${victim.name} syncs ${sleepMs} ms for ${ms} ms, ${leads.name} leads at its end`;
+  },
+};
+
+/** Fills the file system of the member that has one of its own. */
+const fullDisk: Fault = {
+  name: "disk-full",
+  gapMsMax: 3_000,
+  unavailable: (cluster) =>
+    cluster.members.some((member) => member.ownsFileSystem)
+      ? undefined
+      : "mounting a tmpfs takes root",
+  run: async (context) => {
+    const victim = context.cluster.members.find((each) => each.ownsFileSystem) as ChaosMember;
+    const ballast = join(victim.home, "ballast");
+    context.avoid([victim]);
+    const before = victim.process.log.length;
+    await fill(victim.home, ballast);
+    const stopped = await ended(victim, lasting(context, 5_000, 10_000));
+    const log = logSince(victim, before);
+    demand(
+      !stopped || namesItsDisk.test(log),
+      () => `${victim.name} stopped without naming its disk:\n${log.slice(-2000)}`,
+    );
+    await rm(ballast);
+    if (stopped) {
+      await victim.process.start();
+    }
+    return `${victim.name} ${stopped ? "stopped" : "went on"}`;
+  },
+};
+
+async function fill(fileSystem: string, path: string): Promise<void> {
+  const file = await open(path, "w");
+  const zeros = Buffer.alloc(1024 * 1024);
+  try {
+    for (;;) {
+      const { bavail, bsize } = await statfs(fileSystem);
+      if (bavail === 0) {
+        return;
+      }
+      await file.write(zeros, 0, Math.min(zeros.length, bavail * bsize));
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") {
+      throw error;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+export const diskFaults: readonly Fault[] = [syncError, writeError, shortWrite, slowDisk, fullDisk];
