@@ -56,8 +56,7 @@ export class ApiContext {
     this.options = options;
     this.jwt = options.jwt;
     this.callers = new Callers(options.handle, options.jwt);
-    this.passwords =
-      options.passwords ?? new BcryptHasher(options.bcryptCost ?? bcryptCostDefault);
+    this.passwords = options.passwords ?? new BcryptHasher(options.bcryptCost ?? bcryptCostDefault);
     this.#clusterId = status.clusterId;
     this.#memberId = status.memberId;
     this.header = new HeaderEncoder(status.clusterId, status.memberId);

@@ -157,7 +157,9 @@ export class JwtTokens {
   #signature(text: string): Buffer {
     const { kind, digest } = this.#method;
     if (this.#secret !== undefined) {
-      return createHmac(digest ?? "", this.#secret).update(text).digest();
+      return createHmac(digest ?? "", this.#secret)
+        .update(text)
+        .digest();
     }
     const key = this.#privateKey;
     if (key === undefined) {
@@ -184,7 +186,12 @@ export class JwtTokens {
       const padding = constants.RSA_PKCS1_PSS_PADDING;
       return verify(digest, data, { key, padding, saltLength }, signature);
     }
-    return verify(digest, data, kind === "ec" ? { key, dsaEncoding: "ieee-p1363" } : key, signature);
+    return verify(
+      digest,
+      data,
+      kind === "ec" ? { key, dsaEncoding: "ieee-p1363" } : key,
+      signature,
+    );
   }
 }
 

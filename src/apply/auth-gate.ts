@@ -8,12 +8,7 @@ import { emptyBytes, isSystem, toLeaseId, unreachable } from "../base/index.ts";
 import type { Caller } from "../base/index.ts";
 import type { AuthReader, Refusal } from "../auth/index.ts";
 import type { Commit, StoreReader } from "../mvcc/contract.ts";
-import {
-  DeleteRangeRequest,
-  LeaseRevokeRequest,
-  PutRequest,
-  TxnRequest,
-} from "../wire/index.ts";
+import { DeleteRangeRequest, LeaseRevokeRequest, PutRequest, TxnRequest } from "../wire/index.ts";
 import type { DecodedCommand, RequestOp } from "../wire/index.ts";
 import type { CommandResult } from "./command.ts";
 import type { Executor, Position, ReplicatedParts } from "./executor.ts";
