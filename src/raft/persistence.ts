@@ -97,8 +97,13 @@ export class Persistence {
     core.log.saved();
   }
 
+  /**
+   * That a change of the configuration is committed is no mere hint: whoever it removed may be gone
+   * by the time this member restarts, and then nobody is left to commit it again with.
+   */
   #mustWrite(core: CoreState): boolean {
-    return core.log.hasUnsaved || this.#voteChanged(core);
+    const confIsHint = core.confIndex > this.#written.commit;
+    return core.log.hasUnsaved || this.#voteChanged(core) || confIsHint;
   }
 
   #voteChanged(core: CoreState): boolean {
