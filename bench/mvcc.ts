@@ -5,7 +5,13 @@
 
 import { noLease, utf8 } from "../src/base/index.ts";
 import type { RangeQuery, Store } from "../src/mvcc/contract.ts";
-import { groupRange, MissingRecords, Recovery, storeConfigDefault, storeMetaKey } from "../src/mvcc/index.ts";
+import {
+  groupRange,
+  MissingRecords,
+  Recovery,
+  storeConfigDefault,
+  storeMetaKey,
+} from "../src/mvcc/index.ts";
 import type { BatchOperation, Row } from "../src/storage/engine.ts";
 
 const keyCount = Number.parseInt(process.argv[2] ?? "100000", 10);
@@ -135,10 +141,20 @@ const store = open();
 const put = (key: Uint8Array): void => {
   store.transact((txn) => txn.put(key, value, noLease));
 };
-time("insert, scattered", keyCount, (i) => put(at(i)), () => checkpoint(store));
+time(
+  "insert, scattered",
+  keyCount,
+  (i) => put(at(i)),
+  () => checkpoint(store),
+);
 for (let round = 1; round <= 3; round++) {
   const before = records.writtenBytes;
-  time(`put over it, scattered, round ${round}`, rounds, (i) => put(at(i)), () => checkpoint(store));
+  time(
+    `put over it, scattered, round ${round}`,
+    rounds,
+    (i) => put(at(i)),
+    () => checkpoint(store),
+  );
   row("  bytes written for a put", ((records.writtenBytes - before) / rounds).toFixed(0));
 }
 time("meta", rounds, (i) => void store.meta(at(i)));

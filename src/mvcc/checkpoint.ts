@@ -83,7 +83,7 @@ export class Checkpointer {
       revision: state.revision,
       compacted: state.compacted,
       redoRevision,
-      redoStart: history.redoStart(redoRevision),
+      redoStart: history.starts.redoStart(redoRevision),
       walked,
       nextPage: state.pager.nextPage,
       nextGroup: state.pager.nextGroup,
@@ -141,7 +141,9 @@ export class Checkpointer {
   #takeGroups(batch: Batch): void {
     const { pager } = this.#state;
     const isDue = this.#policy(batch);
-    const groups = [...pager.dirtyGroups].sort((a, b) => a.dirtySince - b.dirtySince || a.id - b.id);
+    const groups = [...pager.dirtyGroups].sort(
+      (a, b) => a.dirtySince - b.dirtySince || a.id - b.id,
+    );
     for (const group of groups) {
       if (isDue(group)) {
         this.#takeGroup(batch, group);
@@ -164,7 +166,7 @@ export class Checkpointer {
     const shareEnd = batch.sizeBytes + (history.appendedBytes * pager.dirtyBytes) / half;
     const flushEnd = batch.sizeBytes + (memoryBudgetBytes >> 4);
     return (group) => {
-      const redoBytes = history.bytesSince(group.dirtySince);
+      const redoBytes = history.starts.bytesSince(group.dirtySince);
       return (
         group.forced ||
         pager.dirtyBytes > dirtyBytesMax ||

@@ -20,6 +20,7 @@ import type { Revision } from "../base/index.ts";
 import type { BlockEntry } from "./history.ts";
 import { HistoryBlock } from "./history-block.ts";
 import { setU32, setU48 } from "./numbers.ts";
+import { findHidden } from "./page-walk.ts";
 import { survives } from "./range.ts";
 import type { StoreState } from "./state.ts";
 
@@ -226,7 +227,7 @@ export class Compactor {
   /** Rewrites the next block that is mostly dead. */
   #sweep(): boolean {
     const { history } = this.#state;
-    const key = history.tree.findHidden(this.#sweepFrom ?? new Uint8Array(0));
+    const key = findHidden(history.tree, this.#sweepFrom ?? new Uint8Array(0));
     if (key === undefined) {
       this.#sweepFrom = undefined;
       return false;
@@ -264,10 +265,7 @@ export class Compactor {
     pager.throwIfMissing();
     const alive: number[] = [];
     for (let i = 0; i < block.count; i++) {
-      if (
-        block.revisionAt(i) >= compacted ||
-        (!block.isDeleteAt(i) && survives(state, block, i))
-      ) {
+      if (block.revisionAt(i) >= compacted || (!block.isDeleteAt(i) && survives(state, block, i))) {
         alive.push(i);
       }
     }

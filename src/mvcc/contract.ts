@@ -145,7 +145,9 @@ export interface Store extends StoreReader {
   /** Whether space below the compacted revision remains to be freed. */
   readonly compactionPending: boolean;
   /** Installs records loaded for MissingRecords; undefined = the engine has none. */
-  load(records: readonly { readonly key: Uint8Array; readonly value: Uint8Array | undefined }[]): void;
+  load(
+    records: readonly { readonly key: Uint8Array; readonly value: Uint8Array | undefined }[],
+  ): void;
   /**
    * History since the last checkpoint, the store's own meta, and (as the budget and volume policy
    * say) dirty pages. The caller adds its own meta and writes all of it as ONE batch, then calls

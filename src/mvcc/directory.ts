@@ -159,7 +159,9 @@ export class FirstKeys {
   }
 
   #isAbove(index: number, key: Uint8Array): boolean {
-    return compareBytes((this.#items[index] as { readonly firstKey: Uint8Array }).firstKey, key) > 0;
+    return (
+      compareBytes((this.#items[index] as { readonly firstKey: Uint8Array }).firstKey, key) > 0
+    );
   }
 }
 

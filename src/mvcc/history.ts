@@ -6,10 +6,13 @@
 // A block in the engine is right only if its length is the size that the tree says.
 
 import { CorruptionError } from "../base/index.ts";
+import { BlockCache, blockName } from "./block-cache.ts";
+import { BlockStarts } from "./block-starts.ts";
 import type { Group } from "./directory.ts";
 import { HistoryBlock, measureBody } from "./history-block.ts";
 import type { EventDraft } from "./history-block.ts";
 import { getU32, getU48, setU32, setU48 } from "./numbers.ts";
+import { visitEntries } from "./page-walk.ts";
 import { hiddenFlag } from "./page.ts";
 import type { Page } from "./page.ts";
 import { PageTree } from "./page-tree.ts";
@@ -20,7 +23,6 @@ import { blockKey, describeRecord } from "./record-keys.ts";
 const sizeAt = 1;
 const deadAt = 5;
 const payloadBytes = 8;
-const mismatchesMax = 4;
 /** Blocks asked for ahead when history is read in order. */
 const readAheadBlocks = 16;
 
@@ -78,19 +80,14 @@ export class History {
   block: HistoryBlock;
   index = 0;
   bodyBytes = 0;
-  cacheBytes = 0;
   /** Bytes appended since the last checkpoint. */
   appendedBytes = 0;
-  /** Bytes of all events since the store began; tells how long a redo is. */
-  totalBytes = 0;
-  /** First positions of the blocks that a redo may start at, and `totalBytes` there. */
-  #starts: { readonly revision: number; readonly sub: number; readonly atBytes: number }[] = [];
-  #cache = new Map<number | string, HistoryBlock>();
+  readonly starts = new BlockStarts();
+  readonly cache = new BlockCache();
   /** Blocks that compaction wrote and that are not durable: found as cached ones, never evicted. */
   #held = new Map<number | string, HistoryBlock>();
   /** Of those and the blocks they replaced, what the next checkpoint must write or delete. */
   #rewrites = new Map<number | string, BlockRewrite>();
-  #mismatches = new Map<number | string, number>();
   readonly #key = new Uint8Array(10);
   readonly #image = new Uint8Array(1 + payloadBytes);
 
@@ -113,10 +110,10 @@ export class History {
     this.block = this.tail;
     this.index = this.tail.count - 1;
     if (this.index === 0) {
-      this.#noteStart(this.tail);
+      this.starts.note(this.tail);
     }
     this.appendedBytes += size;
-    this.totalBytes += size;
+    this.starts.endBytes += size;
     return size;
   }
 
@@ -137,7 +134,7 @@ export class History {
       count: tail.count,
       end: tail.end,
       offsets: tail.offsets,
-      starts: this.#starts.length,
+      starts: this.starts.count,
       appendedBytes: this.appendedBytes,
     };
   }
@@ -146,8 +143,7 @@ export class History {
     this.pending.length = mark.pending;
     this.tail = mark.tail;
     this.tail.truncate(mark.count, mark.end, mark.offsets);
-    this.#starts.length = mark.starts;
-    this.totalBytes -= this.appendedBytes - mark.appendedBytes;
+    this.starts.rollback(mark.starts, this.appendedBytes - mark.appendedBytes);
     this.appendedBytes = mark.appendedBytes;
   }
 
@@ -227,7 +223,8 @@ export class History {
   /** Up to `max` entries at or after a position. Throws when it misses pages. */
   entriesFrom(revision: number, sub: number, max: number): BlockEntry[] {
     const entries: BlockEntry[] = [];
-    this.tree.visit(
+    visitEntries(
+      this.tree,
       this.#keyOf(revision, sub),
       undefined,
       (page, from, to) => {
@@ -244,31 +241,27 @@ export class History {
 
   /** The entry before the one at a position, if any. */
   entryBefore(revision: number, sub: number): BlockEntry | undefined {
-    return sub > 0 ? this.floorEntry(revision, sub - 1) : this.floorEntry(revision - 1, 0xffff_ffff);
+    return sub > 0
+      ? this.floorEntry(revision, sub - 1)
+      : this.floorEntry(revision - 1, 0xffff_ffff);
   }
 
   /** The cached block of an entry; if it is not there it is wanted. */
   cached(entry: BlockEntry): HistoryBlock | undefined {
-    const name = blockName(entry.revision, entry.sub);
-    const block =
-      this.#cache.get(name) ??
-      this.#held.get(name) ??
-      this.#pendingAt(entry.revision, entry.sub);
-    if (block !== undefined && block.recordBytes === entry.sizeBytes) {
-      block.touched = true;
-      return block;
+    const { revision, sub, sizeBytes } = entry;
+    const name = blockName(revision, sub);
+    const unwritten = this.#held.get(name) ?? this.#pendingAt(revision, sub);
+    const block = unwritten ?? this.cache.get(name, sizeBytes);
+    if (block === undefined) {
+      this.pager.wantBlock(`b${name}`, blockKey(revision, sub));
     }
-    if (block !== undefined) {
-      this.#noteMismatch(name, entry, block);
-    }
-    this.pager.wantBlock(`b${name}`, blockKey(entry.revision, entry.sub));
-    return undefined;
+    return block;
   }
 
   /** Installs a record loaded for a block; undefined = the engine has none. */
   load(revision: number, sub: number, record: Uint8Array | undefined): void {
     const name = blockName(revision, sub);
-    if (this.#cache.has(name)) {
+    if (this.cache.has(name)) {
       return;
     }
     const key = this.#keyOf(revision, sub);
@@ -287,21 +280,7 @@ export class History {
     if (block.firstRevision !== revision || block.firstSub !== sub) {
       throw new CorruptionError(`${described} holds other events`);
     }
-    this.enterCache(block);
-  }
-
-  enterCache(block: HistoryBlock): void {
-    this.#cache.set(blockName(block.firstRevision, block.firstSub), block);
-    this.cacheBytes += block.bytes.length;
-  }
-
-  dropCached(revision: number, sub: number): void {
-    const name = blockName(revision, sub);
-    const block = this.#cache.get(name);
-    if (block !== undefined) {
-      this.#cache.delete(name);
-      this.cacheBytes -= block.bytes.length;
-    }
+    this.cache.enter(block);
   }
 
   /** Whether the block tree knows a block (the newest ones get there with a checkpoint). */
@@ -321,8 +300,8 @@ export class History {
       const slot = this.tree.locate(this.#keyOf(revision, sub));
       this.tree.group.forced = true;
       this.tree.remove(slot);
-      this.dropCached(revision, sub);
       const name = blockName(revision, sub);
+      this.cache.drop(name);
       this.#held.delete(name);
       this.#rewrites.set(name, { key: blockKey(revision, sub), block: undefined });
     }
@@ -360,7 +339,7 @@ export class History {
       const name = blockName(block.firstRevision, block.firstSub);
       if (this.#held.get(name) === block) {
         this.#held.delete(name);
-        this.enterCache(block);
+        this.cache.enter(block);
       }
     }
   }
@@ -385,23 +364,6 @@ export class History {
     return sum;
   }
 
-  /** Evicts blocks not touched lately until `goalBytes` are cached. */
-  evict(goalBytes: number): void {
-    let looks = this.#cache.size * 2;
-    for (const [name, block] of this.#cache) {
-      if (this.cacheBytes <= goalBytes || looks-- <= 0) {
-        return;
-      }
-      this.#cache.delete(name);
-      if (block.touched) {
-        block.touched = false;
-        this.#cache.set(name, block);
-      } else {
-        this.cacheBytes -= block.bytes.length;
-      }
-    }
-  }
-
   /** Puts sealed blocks into the tree. They are dirty there since before their first event. */
   indexSealed(): void {
     for (const block of this.pending.slice(this.#inTree)) {
@@ -418,7 +380,7 @@ export class History {
   /** The first `count` pending blocks are durable. */
   settle(count: number): void {
     for (const block of this.pending.splice(0, count)) {
-      this.enterCache(block);
+      this.cache.enter(block);
     }
     this.#inTree -= count;
   }
@@ -437,55 +399,6 @@ export class History {
     }
     this.tree.set(slot, key, image, 0);
     this.pager.revision = revision;
-  }
-
-  /**
-   * Where a redo after `redoRevision` must begin to read: at a block that begins with a revision,
-   * since the next checkpoint may ask for that whole revision again. Forgets older places.
-   */
-  redoStart(redoRevision: number): { readonly revision: number; readonly sub: number } {
-    const starts = this.#starts;
-    let found = 0;
-    for (let at = 0; at < starts.length; at++) {
-      const { revision, sub } = starts[at] as BlockStart;
-      if (revision > redoRevision + 1) {
-        break;
-      }
-      found = sub === 0 ? at : found;
-    }
-    starts.splice(0, found);
-    return starts[0] ?? { revision: redoRevision + 1, sub: 0 };
-  }
-
-  /** Bytes of events from the start of the block that holds `revision` on. */
-  bytesSince(revision: number): number {
-    const starts = this.#starts;
-    let low = 0;
-    let high = starts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((starts[middle] as BlockStart).revision > revision) {
-        high = middle - 1;
-      } else {
-        low = middle;
-      }
-    }
-    const start = starts[low];
-    return start === undefined ? 0 : this.totalBytes - start.atBytes;
-  }
-
-  /** Notes a block read in recovery. */
-  adopt(block: HistoryBlock): void {
-    this.#noteStart(block);
-    this.totalBytes += block.end;
-  }
-
-  #noteStart(block: HistoryBlock): void {
-    this.#starts.push({
-      revision: block.firstRevision,
-      sub: block.firstSub,
-      atBytes: this.totalBytes,
-    });
   }
 
   #keyOf(revision: number, sub: number): Uint8Array {
@@ -528,18 +441,21 @@ export class History {
   #cachedAt(page: Page, slot: number): HistoryBlock | undefined {
     page.copyKey(slot, this.#key);
     const name = blockName(getU48(this.#key, 0), getU32(this.#key, 6));
-    const block = this.#cache.get(name);
     const sizeBytes = getU32(page.bytes, page.imageAt(slot) + sizeAt);
-    return block?.recordBytes === sizeBytes ? block : this.cached(readEntry(page, slot));
+    return this.cache.get(name, sizeBytes) ?? this.cached(readEntry(page, slot));
   }
 
+  /** The pending block that begins at a position. */
   #pendingAt(revision: number, sub: number): HistoryBlock | undefined {
-    return this.pending.find((b) => b.firstRevision === revision && b.firstSub === sub);
+    const block = this.#inMemory(revision, sub);
+    const isIt = block?.firstRevision === revision && block.firstSub === sub;
+    return isIt && block !== this.tail ? block : undefined;
   }
 
   #readAhead(revision: number, sub: number): void {
     let left = readAheadBlocks;
-    this.tree.visit(
+    visitEntries(
+      this.tree,
       this.#keyOf(revision, sub),
       undefined,
       (page, from, to) => {
@@ -552,21 +468,7 @@ export class History {
       () => false,
     );
   }
-
-  #noteMismatch(name: number | string, entry: BlockEntry, block: HistoryBlock): void {
-    this.dropCached(entry.revision, entry.sub);
-    const count = (this.#mismatches.get(name) ?? 0) + 1;
-    this.#mismatches.set(name, count);
-    if (count > mismatchesMax) {
-      const what = describeRecord(blockKey(entry.revision, entry.sub));
-      throw new CorruptionError(
-        `${what} has ${block.recordBytes} bytes, not ${entry.sizeBytes} as indexed`,
-      );
-    }
-  }
 }
-
-type BlockStart = { readonly revision: number; readonly sub: number; readonly atBytes: number };
 
 function readEntry(page: Page, slot: number): BlockEntry {
   const key = page.keyAt(slot);
@@ -581,9 +483,4 @@ function readEntry(page: Page, slot: number): BlockEntry {
 
 function isAtOrAfter(revision: number, sub: number, than: number, thanSub: number): boolean {
   return revision > than || (revision === than && sub >= thanSub);
-}
-
-/** A block's name in the cache: cheap for the usual block, which begins with a revision. */
-function blockName(revision: number, sub: number): number | string {
-  return sub === 0 ? revision : `${revision}.${sub}`;
 }

@@ -27,9 +27,6 @@ const appendSplitShare = 0.9;
 /** First keys in one group, bytes: long keys make groups of fewer pages. */
 const groupKeyBytesMax = 64 * 1024;
 
-/** Called for the part of each page that lies in a range; false stops the walk. */
-export type SpanVisitor = (page: Page, from: number, to: number) => boolean;
-
 export class PageTree {
   readonly layout: TreeLayout;
   readonly pager: Pager;
@@ -131,72 +128,6 @@ export class PageTree {
   }
 
   /**
-   * Calls `visit` for the pages of [start, end) in order. A page that is not in memory is wanted
-   * and passed over, with `absent` telling how many visible entries it may hold; the caller throws
-   * afterwards (`pager.throwIfMissing`). The walk stops when a callback returns false.
-   */
-  visit(
-    start: Uint8Array,
-    end: Uint8Array | undefined,
-    visit: SpanVisitor,
-    absent: (visible: number) => boolean,
-  ): void {
-    for (let g = this.findGroup(start); g < this.groups.length; g++) {
-      const group = this.groups[g] as Group;
-      if (end !== undefined && g > 0 && !isBelow(group.firstKey, end)) {
-        return;
-      }
-      if (group.refs === undefined) {
-        this.pager.wantGroup(group);
-        if (this.pager.wantsEnough || !absent(group.visible)) {
-          return;
-        }
-        continue;
-      }
-      group.touched = true;
-      const first = isBelow(group.firstKey, start) ? group.find(start) : 0;
-      for (let i = first; i < group.refs.length; i++) {
-        const ref = group.refs[i] as PageRef;
-        if (end !== undefined && !isBelow(ref.firstKey, end) && ref.firstKey.length > 0) {
-          return;
-        }
-        if (!this.#visitPage(ref, start, end, visit, absent)) {
-          return;
-        }
-      }
-    }
-  }
-
-  /**
-   * Sums `visible` over [start, end) at a revision (Infinity = latest): from the directory for
-   * pages inside that have not changed since, from `countSpan` for the others. Wants what is
-   * missing; the caller throws.
-   */
-  count(
-    start: Uint8Array,
-    end: Uint8Array | undefined,
-    revision: number,
-    countSpan: (page: Page, from: number, to: number) => number,
-  ): number {
-    let sum = 0;
-    const first = this.findGroup(start);
-    const last = end === undefined ? this.groups.length : this.findGroup(end);
-    for (let g = first; g <= last && g < this.groups.length; g++) {
-      const group = this.groups[g] as Group;
-      const inside = (g > first || isAtOrBelow(start, group.firstKey)) && g < last;
-      if (inside && group.newest <= revision) {
-        sum += group.visible;
-      } else if (group.refs === undefined) {
-        this.pager.wantGroup(group);
-      } else {
-        group.touched = true;
-        sum += this.#countGroup(group, start, g < last ? undefined : end, revision, countSpan);
-      }
-    }
-    return sum;
-  }
-
-  /**
    * The entry with the greatest key not above `key`: its slot in `page`; -1 when there is none,
    * -2 when a page is missing, which is wanted then.
    */
@@ -209,31 +140,6 @@ export class PageTree {
       return slot;
     }
     return slot < -1 ? -2 - slot : this.#lastOfPrevious();
-  }
-
-  /** The first entry that is hidden and whose key is not below `start`, as a key. */
-  findHidden(start: Uint8Array): Uint8Array | undefined {
-    for (let g = this.findGroup(start); g < this.groups.length; g++) {
-      const group = this.groups[g] as Group;
-      if (group.visible === group.total) {
-        continue;
-      }
-      const refs = this.#refsOf(group);
-      const first = isBelow(group.firstKey, start) ? group.find(start) : 0;
-      for (let i = first; i < refs.length; i++) {
-        const ref = refs[i] as PageRef;
-        if (ref.visible === ref.total) {
-          continue;
-        }
-        const page = this.#pageOf(ref);
-        for (let slot = page.lowerBound(start); slot < page.count; slot++) {
-          if (((page.bytes[page.imageAt(slot)] as number) & 1) !== 0) {
-            return page.keyAt(slot);
-          }
-        }
-      }
-    }
-    return undefined;
   }
 
   /** Sums over all groups. */
@@ -252,8 +158,8 @@ export class PageTree {
   /** Loads the last page, where that is to stay in memory. May throw MissingRecords. */
   pinLast(): void {
     const group = this.groups[this.groups.length - 1] as Group;
-    const refs = this.#refsOf(group);
-    const last = this.#pageOf(refs[refs.length - 1] as PageRef);
+    const refs = this.refsOf(group);
+    const last = this.pageOf(refs[refs.length - 1] as PageRef);
     last.pinned = true;
   }
 
@@ -286,7 +192,8 @@ export class PageTree {
     return true;
   }
 
-  #refsOf(group: Group): PageRef[] {
+  /** The references of a group. Throws when they are missing. */
+  refsOf(group: Group): PageRef[] {
     if (group.refs === undefined) {
       this.pager.wantGroup(group);
       this.pager.throwIfMissing();
@@ -295,7 +202,8 @@ export class PageTree {
     return group.refs as PageRef[];
   }
 
-  #pageOf(ref: PageRef): Page {
+  /** The page of a reference. Throws when it is missing. */
+  pageOf(ref: PageRef): Page {
     if (ref.page === undefined) {
       this.pager.wantPage(ref);
       this.pager.throwIfMissing();
@@ -303,54 +211,6 @@ export class PageTree {
     const page = ref.page as Page;
     page.touched = true;
     return page;
-  }
-
-  #visitPage(
-    ref: PageRef,
-    start: Uint8Array,
-    end: Uint8Array | undefined,
-    visit: SpanVisitor,
-    absent: (visible: number) => boolean,
-  ): boolean {
-    const page = ref.page;
-    if (page === undefined) {
-      this.pager.wantPage(ref);
-      return !this.pager.wantsEnough && absent(ref.visible);
-    }
-    page.touched = true;
-    const from = page.lowerBound(start);
-    const to = end === undefined ? page.count : page.lowerBound(end);
-    return from >= to || visit(page, from, to);
-  }
-
-  #countGroup(
-    group: Group,
-    start: Uint8Array,
-    end: Uint8Array | undefined,
-    revision: number,
-    countSpan: (page: Page, from: number, to: number) => number,
-  ): number {
-    let sum = 0;
-    const refs = group.refs as PageRef[];
-    const first = group.find(start);
-    const last = end === undefined ? refs.length : group.find(end);
-    for (let i = first; i <= last && i < refs.length; i++) {
-      const ref = refs[i] as PageRef;
-      const inside = (i > first || isAtOrBelow(start, ref.firstKey)) && i < last;
-      if (inside && ref.newest <= revision) {
-        sum += ref.visible;
-        continue;
-      }
-      const page = ref.page;
-      if (page === undefined) {
-        this.pager.wantPage(ref);
-        continue;
-      }
-      page.touched = true;
-      const to = i < last || end === undefined ? page.count : page.lowerBound(end);
-      sum += countSpan(page, i > first ? 0 : page.lowerBound(start), to);
-    }
-    return sum;
   }
 
   #lastOfPrevious(): number {
@@ -577,19 +437,4 @@ function keyBytes(refs: readonly PageRef[]): number {
     sum += ref.firstKey.length;
   }
   return sum;
-}
-
-function isBelow(a: Uint8Array, b: Uint8Array): boolean {
-  const length = a.length < b.length ? a.length : b.length;
-  for (let i = 0; i < length; i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    if (difference !== 0) {
-      return difference < 0;
-    }
-  }
-  return a.length < b.length;
-}
-
-function isAtOrBelow(a: Uint8Array, b: Uint8Array): boolean {
-  return !isBelow(b, a);
 }

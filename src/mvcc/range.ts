@@ -17,6 +17,7 @@ import { isDeletedAt, modRevisionAt, modSubAt } from "./key-entry.ts";
 import type { KeyEntry } from "./key-entry.ts";
 import { isSingleKey, toBounds } from "./key-range.ts";
 import { encodeKeyOnly, PairView } from "./key-value-codec.ts";
+import { countVisible, visitEntries } from "./page-walk.ts";
 import type { Page } from "./page.ts";
 import type { StoreState } from "./state.ts";
 import { metaOf } from "./transaction.ts";
@@ -158,7 +159,7 @@ function countKeys(
   revision: number,
 ): number {
   const { keys, entry } = state;
-  return keys.count(start, end, revision, (page, from, to) => {
+  return countVisible(keys, start, end, revision, (page, from, to) => {
     if (revision === Number.POSITIVE_INFINITY && page.visible === page.count) {
       return Math.max(to - from, 0);
     }
@@ -216,7 +217,8 @@ class Collector {
 
   collect(start: Uint8Array, end: Uint8Array | undefined): void {
     const latest = this.#revision === Number.POSITIVE_INFINITY;
-    this.#state.keys.visit(
+    visitEntries(
+      this.#state.keys,
       start,
       end,
       (page, from, to) => {

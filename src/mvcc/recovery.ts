@@ -83,7 +83,9 @@ export class Recovery {
     }
   }
 
-  load(records: readonly { readonly key: Uint8Array; readonly value: Uint8Array | undefined }[]): void {
+  load(
+    records: readonly { readonly key: Uint8Array; readonly value: Uint8Array | undefined }[],
+  ): void {
     loadRecords(this.#opened(), records);
   }
 
@@ -98,7 +100,8 @@ export class Recovery {
       }
       if (this.#current !== block) {
         this.#indexHeld();
-        state.history.adopt(block);
+        state.history.starts.note(block);
+        state.history.starts.endBytes += block.end;
         this.#current = block;
       }
       while (this.#index < block.count) {

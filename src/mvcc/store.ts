@@ -20,6 +20,7 @@ import type {
 } from "./contract.ts";
 import { readEvent, toCommits } from "./event.ts";
 import { KvHash } from "./hash.ts";
+import { visitEntries } from "./page-walk.ts";
 import { range, readAt, readMeta, readPair } from "./range.ts";
 import { parseRecordKey } from "./record-keys.ts";
 import { attachmentKey } from "./state.ts";
@@ -63,7 +64,8 @@ class Reader implements StoreReader {
     const keys: Uint8Array[] = [];
     const { leases, pager } = this.state;
     const next = BigInt.asUintN(64, lease + 1n) as LeaseId;
-    leases.visit(
+    visitEntries(
+      leases,
       attachmentKey(lease, noBytes),
       next === 0n ? undefined : attachmentKey(next, noBytes),
       (page, from, to) => {
@@ -201,10 +203,10 @@ export class MvccStore extends Reader implements Store {
   trim(): void {
     const { pager, history, config } = this.state;
     const budget = config.memoryBudgetBytes;
-    if (pager.memoryBytes + history.cacheBytes > budget) {
+    if (pager.memoryBytes + history.cache.bytes > budget) {
       // Blocks give way first, but keep a quarter; then pages.
-      history.evict(Math.max(budget - pager.memoryBytes, budget >> 2));
-      pager.evict(budget - Math.min(history.cacheBytes, budget));
+      history.cache.evict(Math.max(budget - pager.memoryBytes, budget >> 2));
+      pager.evict(budget - Math.min(history.cache.bytes, budget));
     }
   }
 
@@ -224,7 +226,7 @@ export class MvccStore extends Reader implements Store {
 
   get memoryBytes(): number {
     const { pager, history } = this.state;
-    return pager.memoryBytes + history.cacheBytes + history.unwrittenBytes;
+    return pager.memoryBytes + history.cache.bytes + history.unwrittenBytes;
   }
 }
 

@@ -14,6 +14,7 @@ import { keyImageBytesMax, keyPayloadBytes, levelOf } from "./key-entry.ts";
 import type { KeyEntry } from "./key-entry.ts";
 import { isSingleKey, toBounds } from "./key-range.ts";
 import { PairView } from "./key-value-codec.ts";
+import { visitEntries } from "./page-walk.ts";
 import { imageLength } from "./page.ts";
 import type { Page } from "./page.ts";
 import { attachmentKey } from "./state.ts";
@@ -159,7 +160,8 @@ export class Writer {
     }
     const { keys, entry, pager } = this.#state;
     const doomed: Doomed[] = [];
-    keys.visit(
+    visitEntries(
+      keys,
       start,
       end,
       (page, from, to) => {

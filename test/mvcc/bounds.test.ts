@@ -47,7 +47,12 @@ describe("what is loaded", () => {
 
   it("is the border pages for a count, however long the range", () => {
     const cold = coldWithKeys(2000);
-    const query = { ...plainQuery, key: utf8(name(3)), rangeEnd: utf8(name(1997)), countOnly: true };
+    const query = {
+      ...plainQuery,
+      key: utf8(name(3)),
+      rangeEnd: utf8(name(1997)),
+      countOnly: true,
+    };
     const loads = cold.loadsOf(() => cold.store.range(query));
     expect(cold.store.range(query).count).toBe(1994);
     expect(loads.page).toBeLessThanOrEqual(2);
@@ -202,9 +207,9 @@ describe("compaction", () => {
     expect(blocks.length).toBeLessThan((alive / 8192) * 3.5);
     expect(cold.store.sizeInUseBytes).toBeLessThan(full / 8);
     // Everything is still there.
-    expect(
-      cold.attempt(() => cold.store.range({ ...plainQuery, ...everything })).kvs.length,
-    ).toBe(cold.store.keyCount);
+    expect(cold.attempt(() => cold.store.range({ ...plainQuery, ...everything })).kvs.length).toBe(
+      cold.store.keyCount,
+    );
   });
 
   it("leaves no trace of keys that were deleted", () => {

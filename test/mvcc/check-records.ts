@@ -45,7 +45,9 @@ export function checkDirectory(engine: FakeEngine): void {
     }
     expect([total, weight]).toEqual([group.total, group.weight]);
   }
-  const stored = engine.scan(Uint8Array.of(0x70), Uint8Array.of(0x71)).map(([key]) => bytesToHex(key));
+  const stored = engine
+    .scan(Uint8Array.of(0x70), Uint8Array.of(0x71))
+    .map(([key]) => bytesToHex(key));
   expect(new Set(stored)).toEqual(pages);
   expect(stored.length).toBe(pages.size);
 }

@@ -189,8 +189,7 @@ export class Model {
   /** Whether compaction must keep an event. */
   mustKeep(event: ModelEvent): boolean {
     return (
-      event.revision >= this.compacted ||
-      (!event.deleted && this.isNewestAt(event, this.compacted))
+      event.revision >= this.compacted || (!event.deleted && this.isNewestAt(event, this.compacted))
     );
   }
 

@@ -13,7 +13,13 @@ interface Entry {
 
 function drawKey(rng: SeededRng): Uint8Array {
   const shared = "/registry/some/path/".slice(0, [0, 20, 20, 20, 9][rng.below(5)]);
-  const key = Buffer.from(shared + rng.below(60).toString(3).repeat(1 + rng.below(3)));
+  const key = Buffer.from(
+    shared +
+      rng
+        .below(60)
+        .toString(3)
+        .repeat(1 + rng.below(3)),
+  );
   return rng.below(40) === 0 ? new Uint8Array(0) : new Uint8Array(key);
 }
 

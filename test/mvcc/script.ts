@@ -211,7 +211,12 @@ class ScriptRun {
         return [pair === undefined ? "none" : renderPair(pair.message)];
       }
       case "leases":
-        return [reader.leaseKeys(BigInt(first) as LeaseId).map(toText).join(" ") || "none"];
+        return [
+          reader
+            .leaseKeys(BigInt(first) as LeaseId)
+            .map(toText)
+            .join(" ") || "none",
+        ];
       case "events": {
         const max = third === "" ? 1000 : Number(third);
         const commits = reader.events(Number(first) as Revision, Number(second) as Revision, max);
@@ -269,8 +274,7 @@ class ScriptRun {
       const block = HistoryBlock.parse(value, "block");
       const events = Array.from(
         { length: block.count },
-        (_, i) =>
-          `${block.revisionAt(i)}.${block.subAt(i)}${block.isDeleteAt(i) ? "t" : ""}`,
+        (_, i) => `${block.revisionAt(i)}.${block.subAt(i)}${block.isDeleteAt(i) ? "t" : ""}`,
       );
       this.#say(`${describeRecord(key)}: ${events.join(" ")}`);
     }
@@ -302,7 +306,8 @@ function toRange(key: string, end: string): KeyRange {
 function toQuery(words: readonly string[]): RangeQuery {
   const [key = "", ...rest] = words;
   const flags = ["keys", "count"];
-  const end = rest[0] === undefined || rest[0].includes("=") || flags.includes(rest[0]) ? "" : rest[0];
+  const end =
+    rest[0] === undefined || rest[0].includes("=") || flags.includes(rest[0]) ? "" : rest[0];
   const [target = "key", order = "none"] = (option(rest, "sort") ?? "").split(":").filter(Boolean);
   const number = (name: string): number => Number(option(rest, name) ?? 0);
   return {

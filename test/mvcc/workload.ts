@@ -3,21 +3,21 @@
 // answer is compared with the model's; everything is drawn from the seed.
 
 import { expect } from "vitest";
-import { SeededRng, utf8 } from "../../src/base/index.ts";
-import type { LeaseId, Revision } from "../../src/base/index.ts";
-import type { Commit, KeyRange, RangeQuery, Store, WriteTransaction } from "../../src/mvcc/contract.ts";
+import { SeededRng } from "../../src/base/index.ts";
+import type { Revision } from "../../src/base/index.ts";
+import type { Commit, RangeQuery, Store, WriteTransaction } from "../../src/mvcc/contract.ts";
 import { groupRange, MissingRecords, Recovery, storeMetaKey } from "../../src/mvcc/index.ts";
 import type { StoreConfig } from "../../src/mvcc/index.ts";
 import type { BatchOperation } from "../../src/storage/engine.ts";
 import { checkDirectory, checkHistory } from "./check-records.ts";
-import { encodeHashed, encodePair } from "./encode.ts";
+import { plainQuery } from "./cold-store.ts";
+import { Draw, leases } from "./draw.ts";
+import type { Step } from "./draw.ts";
+import { encodeHashed } from "./encode.ts";
+import { expectEvents, expectRange, hex, hexPair } from "./expect.ts";
 import { FakeEngine } from "./fake-engine.ts";
 import { Model } from "./model.ts";
 import type { ModelEvent } from "./model.ts";
-
-type Step =
-  | { readonly kind: "put"; readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: LeaseId }
-  | { readonly kind: "delete"; readonly range: KeyRange };
 
 type Operation =
   | { readonly kind: "txn"; readonly steps: readonly Step[] }
@@ -53,9 +53,6 @@ export function emptyTally(): Tally {
   };
 }
 
-const noBytes = new Uint8Array(0);
-const leases = [0n, 1n, 2n, 0x7fff_ffff_ffff_ffffn, 0xffff_ffff_ffff_ffffn] as LeaseId[];
-
 class Abort extends Error {}
 
 export class Workload {
@@ -72,8 +69,7 @@ export class Workload {
   #store: Store;
   #inFlight: { readonly operations: readonly BatchOperation[]; readonly tag: number } | undefined;
   #late: Records[] = [];
-  readonly #keyCount: number;
-  readonly #valueBytes: number;
+  readonly #draw: Draw;
 
   constructor(seed: number) {
     this.#rng = new SeededRng(seed);
@@ -85,8 +81,7 @@ export class Workload {
       groupPagesMax: [2, 4, 8][rng.below(3)] as number,
       redoSizeBytesMax: [0, 2_000, 20_000, 1_000_000][rng.below(4)] as number,
     };
-    this.#keyCount = [3, 20, 80, 300][rng.below(4)] as number;
-    this.#valueBytes = [4, 40, 400][rng.below(3)] as number;
+    this.#draw = new Draw(rng);
     this.#store = this.#open();
   }
 
@@ -126,8 +121,9 @@ export class Workload {
   // Writing.
 
   #transaction(): void {
-    const steps = Array.from({ length: 1 + this.#rng.below(this.#rng.below(4) === 0 ? 12 : 2) }, () =>
-      this.#drawStep(),
+    const steps = Array.from(
+      { length: 1 + this.#rng.below(this.#rng.below(4) === 0 ? 12 : 2) },
+      () => this.#draw.step(),
     );
     const aborts = this.#rng.below(10) === 0;
     const model = this.#model;
@@ -135,7 +131,9 @@ export class Workload {
     const expected = steps.map((step) =>
       step.kind === "put" ? model.put(step.key, step.value, step.lease) : model.delete(step.range),
     );
-    const queries = steps.map(() => (this.#rng.below(4) === 0 ? this.#drawQuery() : undefined));
+    const queries = steps.map(() =>
+      this.#rng.below(4) === 0 ? this.#draw.query(this.#model) : undefined,
+    );
     const wanted = queries.map((query) => (query === undefined ? undefined : model.range(query)));
     const wantPrevious = this.#rng.below(2) === 0;
     // The model has run ahead: reads inside are compared after the last step only.
@@ -351,7 +349,7 @@ export class Workload {
     const model = this.#model;
     switch (this.#rng.below(8)) {
       case 0: {
-        const lease = this.#pick(leases);
+        const lease = this.#draw.pick(leases);
         if (lease !== 0n) {
           const keys = this.#attempt(() => this.#store.leaseKeys(lease));
           expect(keys.map(hex)).toEqual(model.leaseKeys(lease).map(hex));
@@ -370,7 +368,7 @@ export class Workload {
         break;
       }
       case 3: {
-        const key = this.#drawKey();
+        const key = this.#draw.key();
         const event = model.latest(key);
         const live = event === undefined || event.deleted ? undefined : event;
         const pair = this.#attempt(() => this.#store.get(key));
@@ -381,7 +379,7 @@ export class Workload {
         break;
       }
       default: {
-        const query = this.#drawQuery();
+        const query = this.#draw.query(this.#model);
         const expected = model.range(query);
         this.#attempt(() => expectRange(this.#store, query, expected));
         this.tally.ranges++;
@@ -398,9 +396,7 @@ export class Workload {
     const from = low + this.#rng.below(model.revision - low + 1);
     const to = from + this.#rng.below(model.revision - from + 1);
     const max = 1 + this.#rng.below(50);
-    const commits = this.#attempt(() =>
-      this.#store.events(from as Revision, to as Revision, max),
-    );
+    const commits = this.#attempt(() => this.#store.events(from as Revision, to as Revision, max));
     const events = commits.flatMap((commit) => commit.events);
     const last = commits.at(-1)?.revision ?? from;
     expectEvents(events, model.eventsOf(from, last));
@@ -466,140 +462,4 @@ export class Workload {
       this.#store.load(records);
     }
   }
-
-  // Drawing.
-
-  #drawStep(): Step {
-    if (this.#rng.below(4) > 0) {
-      const size = this.#rng.below(20) === 0 ? 3_000 : this.#rng.below(this.#valueBytes);
-      return {
-        kind: "put",
-        key: this.#drawKey(),
-        value: new Uint8Array(size).fill(this.#rng.below(256)),
-        lease: this.#rng.below(2) === 0 ? leases[0] as LeaseId : this.#pick(leases),
-      };
-    }
-    const range = this.#drawRange();
-    const single = this.#rng.below(4) > 0;
-    return { kind: "delete", range: single ? { ...range, rangeEnd: noBytes } : range };
-  }
-
-  #drawKey(): Uint8Array {
-    const n = this.#rng.below(this.#keyCount);
-    switch (n % 5) {
-      case 0:
-        return utf8(`/registry/pods/${n % 7}/pod-${n}`);
-      case 1:
-        return utf8(`/registry/leases/${"x".repeat(n % 40)}/${n}`);
-      case 2:
-        return Uint8Array.of(n % 256, 0, n >> 8);
-      case 3:
-        return new Uint8Array(1 + (n % 3)).fill(n);
-      default:
-        return n % 50 === 4 ? new Uint8Array(700).fill(n % 256) : utf8(`k${n}`);
-    }
-  }
-
-  #drawRange(): KeyRange {
-    const key = this.#drawKey();
-    switch (this.#rng.below(6)) {
-      case 0:
-        return { key, rangeEnd: noBytes };
-      case 1:
-        return { key, rangeEnd: Uint8Array.of(0) };
-      case 2:
-        return { key: Uint8Array.of(0), rangeEnd: Uint8Array.of(0) };
-      default:
-        return { key, rangeEnd: this.#drawKey() };
-    }
-  }
-
-  #drawQuery(): RangeQuery {
-    const rng = this.#rng;
-    const { revision, compacted } = this.#model;
-    const bound = (): number => (rng.below(8) === 0 ? rng.below(revision + 2) : 0);
-    const oldest = Math.max(compacted, 1);
-    const at = rng.below(2) === 0 ? 0 : oldest + rng.below(revision - oldest + 1);
-    return {
-      ...this.#drawRange(),
-      revision: at as Revision,
-      limit: rng.below(2) === 0 ? 0 : 1 + rng.below(10),
-      keysOnly: rng.below(4) === 0,
-      countOnly: rng.below(8) === 0,
-      sortTarget:
-        rng.below(2) === 0
-          ? "key"
-          : this.#pick(["version", "create", "mod", "value", "key"] as const),
-      sortOrder: rng.below(2) === 0 ? "none" : this.#pick(["ascend", "descend"] as const),
-      minModRevision: bound(),
-      maxModRevision: bound(),
-      minCreateRevision: bound(),
-      maxCreateRevision: bound(),
-    };
-  }
-
-  #pick<T>(items: readonly T[]): T {
-    return items[this.#rng.below(items.length)] as T;
-  }
-}
-
-const plainQuery = {
-  limit: 0,
-  keysOnly: false,
-  countOnly: false,
-  sortTarget: "key",
-  sortOrder: "none",
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-} as const;
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
-}
-
-function hexPair(event: ModelEvent): string {
-  return hex(encodePair(event, { keyOnly: false }));
-}
-
-function expectRange(
-  reader: Pick<Store, "range">,
-  query: RangeQuery,
-  expected: ReturnType<Model["range"]>,
-): void {
-  const result = reader.range(query);
-  const { keysOnly } = query;
-  expect(result.count, "count").toBe(expected.count);
-  expect(result.kvs.map((pair) => hex(pair.message))).toEqual(
-    expected.pairs.map((event) => hex(encodePair(event, { keyOnly: keysOnly }))),
-  );
-  expect(result.more, "more").toBe(expected.more);
-  for (const { field, message } of result.kvs) {
-    expect(field[0]).toBe(0x12);
-    expect(hex(field.subarray(field.length - message.length))).toBe(hex(message));
-  }
-}
-
-function expectEvents(events: Commit["events"], expected: readonly ModelEvent[]): void {
-  expect(events.length).toBe(expected.length);
-  events.forEach((event, i) => {
-    const wanted = expected[i] as ModelEvent;
-    const before = wanted.before?.deleted === false ? wanted.before : undefined;
-    expect([event.kind, event.revision, event.sub, hex(event.key)]).toEqual([
-      wanted.deleted ? "delete" : "put",
-      wanted.revision,
-      wanted.sub,
-      hex(wanted.key),
-    ]);
-    expect(event.created).toBe(!wanted.deleted && wanted.version === 1);
-    expect([event.previousRevision, event.previousSub]).toEqual([
-      before?.revision ?? 0,
-      before?.sub ?? 0,
-    ]);
-    expect([event.lease, event.previousLease]).toEqual([wanted.lease, before?.lease ?? 0n]);
-    const pair = hexPair(wanted);
-    expect(hex(event.message).endsWith(pair)).toBe(true);
-    expect(hex(event.message).startsWith(wanted.deleted ? "080112" : "12")).toBe(true);
-  });
 }
