@@ -10,6 +10,7 @@ import {
   type ServerConfig,
   type SrvDiscovery,
 } from "./config.ts";
+import { readAuth } from "./auth-config.ts";
 import { ConfigError, quoted } from "./config-error.ts";
 import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
 import { checkListenSchemes, readSecurity, securityNotices } from "./security-config.ts";
@@ -37,6 +38,7 @@ export function buildConfig(
     ...readSecurity(read),
     heartbeatIntervalMs,
     electionTimeoutMs,
+    initialElectionTickAdvance: read.text("initial-election-tick-advance") === "true",
     snapshotCountEntries: read.positive("snapshot-count"),
     snapshotCatchUpEntries: read.positive("snapshot-catchup-entries"),
     ...readLimits(read),
@@ -48,6 +50,7 @@ export function buildConfig(
     strictReconfiguration: read.bool("strict-reconfig-check"),
     forceNewCluster: read.bool("force-new-cluster"),
     autoCompaction: readAutoCompaction(read),
+    ...readAuth(read),
     jsonGateway: read.bool("enable-grpc-gateway"),
     grpcServer: read.text("grpc-server") === "grpc-js" ? "grpc-js" : "direct",
     emulatedVersion: readVersion(read),

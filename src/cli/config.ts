@@ -3,6 +3,7 @@
 
 import { memoryBudgetBytesDefault } from "../base/index.ts";
 import { ConfigError } from "./config-error.ts";
+import type { AuthConfig } from "./auth-config.ts";
 import type { SecurityConfig } from "./security-config.ts";
 import type { ServerUrl } from "./urls.ts";
 
@@ -34,7 +35,7 @@ export interface SrvDiscovery {
   readonly serviceSuffix: string;
 }
 
-export interface ServerConfig extends SecurityConfig {
+export interface ServerConfig extends AuthConfig, SecurityConfig {
   readonly name: string;
   readonly dataDir: string;
   readonly listenClientUrls: readonly ServerUrl[];
@@ -55,6 +56,7 @@ export interface ServerConfig extends SecurityConfig {
   /** 5 * heartbeatIntervalMs <= electionTimeoutMs <= 50,000. */
   readonly heartbeatIntervalMs: number;
   readonly electionTimeoutMs: number;
+  readonly initialElectionTickAdvance: boolean;
   readonly snapshotCountEntries: number;
   readonly snapshotCatchUpEntries: number;
 

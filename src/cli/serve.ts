@@ -109,6 +109,8 @@ class Server implements RunningServer {
       requestBytesMax: config.requestSizeBytesMax,
       txnOpsMax: config.txnOpsMax,
       electionTimeoutMs: config.electionTimeoutMs,
+      jwt: config.jwt,
+      bcryptCost: config.bcryptCost,
     });
     this.#http = createHttpDoor({
       handle: this.#node,
@@ -184,10 +186,12 @@ class Server implements RunningServer {
       clientUrls: config.advertiseClientUrls,
       heartbeatIntervalMs: config.heartbeatIntervalMs,
       electionTimeoutMs: config.electionTimeoutMs,
+      electionTickAdvance: config.initialElectionTickAdvance,
       snapshotCount: config.snapshotCountEntries,
       catchUpEntries: config.snapshotCatchUpEntries,
       requestSizeBytesMax: config.requestSizeBytesMax,
       quotaBytes: config.quotaBytes,
+      authTokenTtlMs: config.authTokenTtlMs,
       memoryBudgetBytes: config.memoryBudgetBytes,
       progressNotifyIntervalMs: config.watchProgressNotifyIntervalMs,
       learnersMax: config.learnersMax,

@@ -24,6 +24,8 @@ export interface NodeConfig {
   readonly clientUrls: readonly string[];
   readonly heartbeatIntervalMs: number;
   readonly electionTimeoutMs: number;
+  /** Whether a start may shorten the wait for a leader (--initial-election-tick-advance). */
+  readonly electionTickAdvance: boolean;
   /** Entries applied between two points at which the log is cut. */
   readonly snapshotCount: number;
   readonly catchUpEntries: number;

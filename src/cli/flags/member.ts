@@ -30,8 +30,8 @@ export const memberFlags: readonly Flag[] = [
     "initial-election-tick-advance",
     "bool",
     "true",
-    "ignored",
-    "No meaning here: a member that starts waits for a leader as long as any other.",
+    "works",
+    "A member that starts waits two heartbeats for a leader, not a whole election timeout.",
   ),
   row("snapshot-count", "uint", "10000", "works", "Applied entries between snapshots."),
   row(
