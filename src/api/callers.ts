@@ -24,10 +24,12 @@ export function permit(refusal: ErrorCode | undefined): void {
 export class Callers {
   readonly #handle: NodeHandle;
   readonly #jwt: JwtTokens | undefined;
+  readonly #certificateUsers: boolean;
 
-  constructor(handle: NodeHandle, jwt: JwtTokens | undefined) {
+  constructor(handle: NodeHandle, jwt: JwtTokens | undefined, certificateUsers: boolean) {
     this.#handle = handle;
     this.#jwt = jwt;
+    this.#certificateUsers = certificateUsers;
   }
 
   /** Undefined while authentication is off. Throws invalidAuthToken or authOldRevision. */
@@ -40,9 +42,13 @@ export class Callers {
     if (token !== undefined) {
       return this.#ofToken(token, auth.revision);
     }
-    const name = call.peer.certificateCommonName ?? "";
+    const name = this.#certificateName(call);
+    return name === "" ? nobody : { user: name, authRevision: auth.revision };
+  }
+
+  #certificateName(call: CallContext): string {
     const isGateway = call.metadata("grpcgateway-accept") !== undefined;
-    return name === "" || isGateway ? nobody : { user: name, authRevision: auth.revision };
+    return this.#certificateUsers && !isGateway ? (call.peer.certificateCommonName ?? "") : "";
   }
 
   /**

@@ -28,6 +28,8 @@ export interface ApiOptions {
   readonly electionTimeoutMs: number;
   /** Signed tokens instead of simple ones (--auth-token). */
   readonly jwt?: JwtTokens | undefined;
+  /** Whether the name in a client's certificate is its user (--client-cert-auth). */
+  readonly certificateUsers?: boolean | undefined;
   /** Of new passwords (--bcrypt-cost). */
   readonly bcryptCost?: number | undefined;
   /** Another hasher than bcrypt in a thread. */
@@ -55,7 +57,7 @@ export class ApiContext {
     this.logger = options.logger;
     this.options = options;
     this.jwt = options.jwt;
-    this.callers = new Callers(options.handle, options.jwt);
+    this.callers = new Callers(options.handle, options.jwt, options.certificateUsers ?? false);
     this.passwords = options.passwords ?? new BcryptHasher(options.bcryptCost ?? bcryptCostDefault);
     this.#clusterId = status.clusterId;
     this.#memberId = status.memberId;

@@ -1,8 +1,9 @@
-// The certificates of a server, opened in an order that writes nothing before all that was given
-// has been found good.
+// The certificates and keys of a server, opened in an order that writes nothing before all that was
+// given has been found good.
 
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { type JwtOptions, JwtTokens } from "../api/index.ts";
 import type { Logger } from "../base/index.ts";
 import type { TlsDoor } from "../grpc/index.ts";
 import { type PeerTransport, tcpTransport, tlsTransport } from "../peer/index.ts";
@@ -21,12 +22,15 @@ export interface Security {
   /** Of the ports of clients; undefined where there is no TLS. */
   readonly clientTls: TlsDoor | undefined;
   readonly peerTransport: PeerTransport;
+  /** Signs and verifies tokens; undefined for simple ones. */
+  readonly jwt: JwtTokens | undefined;
   /** There is no data of this member yet. */
   readonly isFirstStart: boolean;
 }
 
 /** Throws ConfigError or StorageError, in words for the operator. */
 export async function openSecurity(config: ServerConfig, logger: Logger): Promise<Security> {
+  const jwt = config.jwt && openJwt(config.jwt);
   const given = [config.clientTls, config.peerTls].map((settings) =>
     settings === undefined || settings.auto ? undefined : new TlsCredentials(settings, logger),
   );
@@ -37,8 +41,17 @@ export async function openSecurity(config: ServerConfig, logger: Logger): Promis
   return {
     clientTls: client && clientDoor(client, logger),
     peerTransport: peer === undefined ? tcpTransport : peerTransport(peer, config, logger),
+    jwt,
     isFirstStart,
   };
+}
+
+function openJwt(options: JwtOptions): JwtTokens {
+  try {
+    return new JwtTokens(options, () => Date.now());
+  } catch (error) {
+    throw new ConfigError(`--auth-token: ${(error as Error).message}`);
+  }
 }
 
 /** The folders above the data directory; the directory itself is made, and owned, by storage. */

@@ -109,7 +109,8 @@ class Server implements RunningServer {
       requestBytesMax: config.requestSizeBytesMax,
       txnOpsMax: config.txnOpsMax,
       electionTimeoutMs: config.electionTimeoutMs,
-      jwt: config.jwt,
+      jwt: security.jwt,
+      certificateUsers: config.clientTls?.clientCertAuth ?? false,
       bcryptCost: config.bcryptCost,
     });
     this.#http = createHttpDoor({

@@ -54,7 +54,13 @@ export const securityFlags: readonly Flag[] = [
   tls("tls-max-version", "TLS1.2 or TLS1.3; empty for the newest."),
   tls("cors", "Origins whose pages may call over HTTP; * for all.", "list", "*"),
   tls("host-whitelist", "Host names that plain HTTP may be asked for; * for all.", "list", "*"),
-  auth("auth-token", "string", "simple", "refused", "Kind of authentication token: not yet."),
-  auth("bcrypt-cost", "uint", "10", "planned", "Cost of hashing a password: not yet."),
-  auth("auth-token-ttl", "uint", "300", "planned", "Seconds a simple token lives: not yet."),
+  auth(
+    "auth-token",
+    "string",
+    "simple",
+    "works",
+    "Tokens of users: simple, or jwt,sign-method=RS256,pub-key=...,priv-key=...,ttl=5m.",
+  ),
+  auth("bcrypt-cost", "uint", "10", "works", "Cost of hashing a password, 4 to 31."),
+  auth("auth-token-ttl", "uint", "300", "works", "Seconds that a simple token lives unused."),
 ];
