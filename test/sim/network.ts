@@ -34,6 +34,8 @@ export const healthyLink: LinkFault = {
   delayMs: 0,
 };
 
+const handshakeMs = 50;
+
 interface Station {
   readonly process: SimProcess;
   handlers: PeerHandlers | undefined;
@@ -112,6 +114,13 @@ export class SimNetwork {
       this.counters.duplicated++;
       this.#schedule(from, to, fault, deliver);
     }
+  }
+
+  /** A connection is closed and the next handshake refused, which takes a while. */
+  refuse(by: MemberId, whom: MemberId): void {
+    this.#scheduler.after(handshakeMs, () =>
+      this.carry(by, whom, (handlers) => handlers.onRefused(by, "removed")),
+    );
   }
 
   /** How many of `count` chunks of a transfer arrive. */
@@ -195,7 +204,7 @@ class AttachedNetwork implements PeerNetwork {
     this.#world.onSend(this.#self, to, frame.type, bytes);
     this.#world.carry(this.#self, to, (handlers) => {
       if (handlers.isRemoved(this.#self)) {
-        this.#world.carry(to, this.#self, (own) => own.onRefused(to, "removed"));
+        this.#world.refuse(to, this.#self);
       } else {
         ignoringDecodeErrors(() => handlers.onFrame(this.#self, { type: frame.type, bytes }));
       }
