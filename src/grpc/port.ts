@@ -87,6 +87,19 @@ function listenError(error: NodeJS.ErrnoException, address: ListenAddress): List
   return new ListenError(code, text, error);
 }
 
+/** OpenSSL's reason alone, where there is one. */
+function handshakeFailure(error: Error & { readonly reason?: string }): string {
+  return `TLS handshake failed: ${error.reason ?? error.message}`;
+}
+
+/**
+ * The TCP socket below, which still knows its address when a failed handshake has taken the TLS
+ * socket's own. Node.js keeps it in a field that is not documented; without it no address is told.
+ */
+function transportOf(socket: TLSSocket & { readonly _parent?: Socket | null }): Socket {
+  return socket._parent ?? socket;
+}
+
 export class ClientPort {
   readonly #options: ClientPortOptions;
   readonly #servers = new Set<NetServer>();
@@ -113,7 +126,7 @@ export class ClientPort {
       });
       this.#tls.on("secureConnection", (socket) => this.#secured(socket));
       this.#tls.on("tlsClientError", (error, socket) => {
-        this.#refused(socket, `TLS handshake failed: ${error.message}`);
+        this.#refused(socket, handshakeFailure(error));
       });
     }
     // A node:http server starts its header and request timeouts when it listens. This one never
@@ -222,7 +235,8 @@ export class ClientPort {
   }
 
   #refused(socket: TLSSocket, reason: string): void {
-    this.#door?.onRefused(`${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`, reason);
+    const { remoteAddress, remotePort } = transportOf(socket);
+    this.#door?.onRefused(`${remoteAddress ?? ""}:${remotePort ?? 0}`, reason);
     socket.on("error", () => undefined);
     socket.destroy();
   }

@@ -67,7 +67,8 @@ class TlsListener {
     this.#handshakes = createTlsServer({ ...this.#options, handshakeTimeout: handshakeMsMax });
     this.#handshakes.on("secureConnection", (socket) => this.#judge(socket));
     this.#handshakes.on("tlsClientError", (error, socket) => {
-      this.#refuse(socket, `TLS handshake failed: ${error.message}`);
+      const { reason = error.message } = error as Error & { readonly reason?: string };
+      this.#refuse(socket, `TLS handshake failed: ${reason}`);
     });
     this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
       this.#accepted(socket);
@@ -127,7 +128,10 @@ class TlsListener {
   }
 
   #refuse(socket: TLSSocket, reason: string): void {
-    this.#tls.onRefused(originOf(socket), reason);
+    // The TCP socket below still knows its address when the handshake has failed; the field is not
+    // documented, and without it no address is told.
+    const { _parent: below } = socket as TLSSocket & { readonly _parent?: Socket | null };
+    this.#tls.onRefused(originOf(below ?? socket), reason);
     socket.destroy();
   }
 }
