@@ -10,8 +10,6 @@
 // changed nothing; texts and codes are etcd's; the bytes of a client's request go into the log as
 // they came. rpc-table.ts names every method there is; one without a handler answers
 // UNIMPLEMENTED, as if it were unknown, which is what clients of newer versions look for.
-//
-// Limits: no Snapshot (maintenance.ts).
 
 import { grpcStatus, type GrpcStatus } from "../base/index.ts";
 import type { GrpcServer, MethodHandler, Service } from "../grpc/index.ts";

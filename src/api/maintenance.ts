@@ -34,6 +34,7 @@ import {
 } from "../wire/index.ts";
 import type { ApiContext } from "./context.ts";
 import { expectKind } from "./errors.ts";
+import { snapshot } from "./snapshot.ts";
 
 export function maintenanceService(api: ApiContext): Service {
   return {
@@ -45,6 +46,7 @@ export function maintenanceService(api: ApiContext): Service {
       HashKV: { kind: "unary", handle: (bytes) => hashKv(api, bytes) },
       Defragment: { kind: "unary", handle: (bytes) => defragment(api, bytes) },
       Downgrade: { kind: "unary", handle: (bytes) => downgrade(api, bytes) },
+      Snapshot: { kind: "stream", handle: (call) => snapshot(api, call) },
       MoveLeader: { kind: "unary", handle: (bytes) => moveLeader(api, bytes) },
     },
   };

@@ -164,12 +164,30 @@ export interface Store extends StoreReader {
   trim(): void;
   /** Begins HashKV of the pairs up to `revision`, which the caller has checked (not 0). */
   beginHash(revision: Revision): HashWalk;
+  /**
+   * Begins to read everything that compaction has not freed or will not free, for a backup. The
+   * store must not change meanwhile: open one on a pinned view of the engine.
+   */
+  beginExport(): HistoryExport;
   /** Keys that exist now. */
   readonly keyCount: number;
   /** Bytes that history not compacted and index take, roughly (Status.dbSizeInUse). */
   readonly sizeInUseBytes: number;
   /** Bytes of memory held now for pages, directory and blocks, roughly. */
   readonly memoryBytes: number;
+}
+
+/** One event of history, with its KeyValue encoded; that of a delete has only the key. */
+export interface ExportedEvent {
+  readonly revision: Revision;
+  readonly sub: number;
+  readonly isTombstone: boolean;
+  readonly keyValue: Uint8Array;
+}
+
+export interface HistoryExport {
+  /** The events of the next block, in order; undefined at the end. May throw MissingRecords. */
+  next(): readonly ExportedEvent[] | undefined;
 }
 
 /**

@@ -43,6 +43,8 @@
 // (watch-hub.ts) stands on the contract alone. In test/mvcc: scripts first, then workload.ts.
 
 export { MissingRecords } from "./contract.ts";
+export { HistoryImport } from "./import.ts";
+export type { ImportedEvent } from "./import.ts";
 export { Recovery } from "./recovery.ts";
 export { groupRange, storeMetaKey } from "./record-keys.ts";
 export { storeConfigDefault, type StoreConfig } from "./state.ts";

@@ -8,6 +8,7 @@ import type {
   Checkpoint,
   Commit,
   HashWalk,
+  HistoryExport,
   KeyMeta,
   KeyRange,
   RangeQuery,
@@ -19,6 +20,7 @@ import type {
   WriteTransaction,
 } from "./contract.ts";
 import { readEvent, toCommits } from "./event.ts";
+import { Exporter } from "./export.ts";
 import { KvHash } from "./hash.ts";
 import { visitEntries } from "./page-walk.ts";
 import { range, readAt, readMeta, readPair } from "./range.ts";
@@ -212,6 +214,10 @@ export class MvccStore extends Reader implements Store {
 
   beginHash(revision: Revision): HashWalk {
     return new KvHash(this.state, revision);
+  }
+
+  beginExport(): HistoryExport {
+    return new Exporter(this.state);
   }
 
   get keyCount(): number {

@@ -98,6 +98,12 @@ export interface HashResult {
   readonly hashRevision: Revision;
 }
 
+export interface Backup {
+  readonly sizeBytes: number;
+  read(position: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
 export interface NodeHandle {
   /** Users, roles and permissions as applied here now; cheap. */
   readonly auth: AuthReader;
@@ -128,6 +134,11 @@ export interface NodeHandle {
   hash(): Promise<number>;
   /** Waits until compaction up to the compacted revision has freed its space on this member. */
   compactionDone(): Promise<void>;
+  /**
+   * The state applied here now as an etcd backend file of `storageVersion`, without its hash; to be
+   * closed. It is made before this resolves, while everything goes on.
+   */
+  backup(storageVersion: string): Promise<Backup>;
   /** Begins to give this member's disk the space back that nothing uses; never blocks. */
   reclaimSpace(): void;
   /** Hands leadership to `to`; resolves when it has happened. */

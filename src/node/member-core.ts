@@ -213,8 +213,16 @@ export class MemberCore {
   }
 
   /** The engine with everything applied so far in it. */
-  engineView(): Promise<EngineView> {
-    return this.checkpointer.atPoint({ sync: false }, (_meta, engine) => engine.view());
+  async engineView(): Promise<EngineView> {
+    return (await this.viewAtPoint()).view;
+  }
+
+  /** That, and where it stands in the log. */
+  viewAtPoint(): Promise<{ readonly meta: SnapshotMeta; readonly view: EngineView }> {
+    return this.checkpointer.atPoint({ sync: false }, (meta, engine) => ({
+      meta,
+      view: engine.view(),
+    }));
   }
 
   /** Ends the turns and fails those who wait; the engine may still be written. */

@@ -5,9 +5,11 @@
 import { nobody, noMember, QuorateError, system } from "../base/index.ts";
 import type { Caller, LeaseId, MemberId, MetricsRegistry, Revision, Timer } from "../base/index.ts";
 import type { RaftStatus } from "../raft/index.ts";
+import { makeBackup } from "./backup.ts";
 import type { NodeConfig, NodeDevices } from "./devices.ts";
 import type {
   AuthReader,
+  Backup,
   CommandKind,
   CommandResult,
   HashResult,
@@ -208,6 +210,15 @@ export class QuorateNode implements NodeHandle {
     return this.#core.compaction.whenIdle();
   }
 
+  backup(storageVersion: string): Promise<Backup> {
+    this.#checkRunning();
+    const source = {
+      view: () => this.#core.viewAtPoint(),
+      createFile: () => this.#devices.disk.createScratchFile?.(),
+    };
+    return makeBackup(source, storageVersion);
+  }
+
   reclaimSpace(): void {
     this.#checkRunning();
     this.#space.reclaim();
@@ -320,7 +331,7 @@ export class QuorateNode implements NodeHandle {
         engine: () => core.engine,
         compactedRevision: () => core.machine.state.store.compactedRevision,
         isCompacting: () => core.machine.state.store.compactionPending,
-        propose: (kind, encoded) => this.propose(kind, encoded),
+        propose: (kind, encoded) => this.propose(kind, encoded, system),
         onFatal: (error) => this.#fail(error),
       },
       this.#config.quotaBytes,

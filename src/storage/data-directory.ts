@@ -14,6 +14,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { CorruptionError, StorageError, assert, fromUtf8, idToHex, utf8 } from "../base/index.ts";
 import type { HardState, SnapshotMeta } from "../base/index.ts";
+import { createScratchFile } from "./byte-files.ts";
+import type { ScratchFile } from "./byte-files.ts";
 import {
   listDirectory,
   makeDirectory,
@@ -61,6 +63,8 @@ export interface DataDirectory {
   readonly engine: Engine;
   /** Throws DecodeError, leaving nothing behind, when the stream is damaged or breaks off. */
   receive(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<ReceivedState>;
+  /** An empty file to be written and read, until it is closed. Absent where there are no files. */
+  createScratchFile?(): Promise<ScratchFile>;
   close(): Promise<void>;
 }
 
@@ -322,6 +326,10 @@ class OpenDataDirectory implements DataDirectory {
       install: () => this.#install(state, meta),
       discard: () => (state === this.#state ? Promise.resolve() : removeTree(statePath)),
     };
+  }
+
+  createScratchFile(): Promise<ScratchFile> {
+    return createScratchFile(this.#path);
   }
 
   async close(): Promise<void> {

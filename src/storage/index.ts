@@ -7,6 +7,7 @@
 // - The engine (engine.ts) keeps the state. It lags behind the log and is brought up to it at
 //   start. On LevelDB (level-engine.ts) or in memory (memory-engine.ts), one suite for both.
 // - A state on its way between members: snapshot-stream.ts.
+// - A backup while it is made, and one to be restored: byte-files.ts.
 // - All of it in one place, owned by one process: data-directory.ts.
 //
 // Rules:
@@ -25,6 +26,8 @@
 // - The newest batches of the engine may be lost without a trace; whoever opens both compares
 //   the applied index with the log's snapshot mark, which stands only on synced batches.
 
+export { openFile } from "./byte-files.ts";
+export type { ReadableFile, ScratchFile } from "./byte-files.ts";
 export { createDataDirectory, hasDataDirectory, openDataDirectory } from "./data-directory.ts";
 export type { DataDirectory, NewDataDirectory, ReceivedState } from "./data-directory.ts";
 export { createLevelEngine, openLevelEngine } from "./level-engine.ts";

@@ -23,6 +23,7 @@ import {
 import { AuthStore } from "../../src/auth/index.ts";
 import type {
   Alarm,
+  Backup,
   CommandKind,
   CommandResult,
   ErrorResult,
@@ -81,6 +82,7 @@ export class FakeNode implements NodeHandle {
   movedTo: MemberId | undefined;
   compactionDoneCalls = 0;
   reclaimCalls = 0;
+  backupBytes = new Uint8Array(0);
   readonly #hub = new WatchHub(this.store, { rng: new SeededRng(1), progressIntervalMs: 600_000 });
 
   status(): NodeStatus {
@@ -221,6 +223,16 @@ export class FakeNode implements NodeHandle {
       throw new QuorateError("memberNotFound");
     }
     return at;
+  }
+
+  backup(): Promise<Backup> {
+    const bytes = this.backupBytes;
+    return Promise.resolve({
+      sizeBytes: bytes.length,
+      read: (position: number, length: number) =>
+        Promise.resolve(bytes.subarray(position, position + length)),
+      close: () => Promise.resolve(),
+    });
   }
 
   reclaimSpace(): void {

@@ -9,6 +9,7 @@ import type {
   Checkpoint,
   Commit,
   HashWalk,
+  HistoryExport,
   KeyMeta,
   KeyRange,
   RangeQuery,
@@ -212,6 +213,10 @@ export class ModelStore implements Store {
   }
 
   beginHash(): HashWalk {
+    throw new Error("not part of this model");
+  }
+
+  beginExport(): HistoryExport {
     throw new Error("not part of this model");
   }
 

@@ -10,7 +10,7 @@ export interface Layer {
 }
 
 const state = ["base", "wire", "mvcc", "lease", "auth", "membership"] as const;
-const belowNode = [...state, "raft", "storage", "apply", "peer"] as const;
+const belowNode = [...state, "etcd-snapshot", "raft", "storage", "apply", "peer"] as const;
 
 export const layers: Readonly<Record<string, Layer>> = {
   base: { level: 0, folders: [], packages: [] },
@@ -28,6 +28,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   peer: { level: 2, folders: ["base", "wire"], packages: ["node"] },
   grpc: { level: 2, folders: ["base"], packages: ["node", "@grpc/grpc-js"] },
   client: { level: 2, folders: ["base", "wire"], packages: ["node", "@grpc/grpc-js"] },
+  "etcd-snapshot": { level: 2, folders: ["base", "wire"], packages: ["node"] },
   apply: { level: 3, folders: state, packages: [] },
   node: { level: 4, folders: belowNode, packages: ["node"] },
   api: { level: 5, folders: ["base", "wire", "grpc"], packages: ["node"] },
