@@ -28,6 +28,7 @@ import type { Engine } from "./engine.ts";
 import { StoreLockedError, createLevelEngine, openLevelEngine } from "./level-engine.ts";
 import { createWal, openWal } from "./open-wal.ts";
 import type { WalOptions } from "./open-wal.ts";
+import { adviceToRejoin } from "./rejoin-advice.ts";
 import { fillFromSnapshot } from "./snapshot-stream.ts";
 import { pointerName, readPointer, stateName, stateNumber, writePointer } from "./state-pointer.ts";
 import type { StatePointer } from "./state-pointer.ts";
@@ -211,7 +212,9 @@ async function openCurrentState(path: string): Promise<{ engine: Engine; pointer
   for (;;) {
     const pointer = await readPointer(path);
     if (pointer === undefined) {
-      throw new CorruptionError(`${path} has a log but no ${pointerName}: its state is lost`);
+      throw new CorruptionError(
+        `${path} has a log but no ${pointerName}: its state is lost. ${adviceToRejoin}`,
+      );
     }
     const engine = await openLocked(path, join(path, stateName(pointer.state)));
     if ((await readPointer(path))?.state === pointer.state) {

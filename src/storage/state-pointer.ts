@@ -7,6 +7,7 @@ import { CorruptionError, fromUtf8, utf8 } from "../base/index.ts";
 import type { ConfState, LogIndex, MemberId, SnapshotMeta, Term } from "../base/index.ts";
 import { checksum } from "./checksum.ts";
 import { errorCode, writeFileAtomically } from "./durable-files.ts";
+import { adviceToRejoin } from "./rejoin-advice.ts";
 
 export const pointerName = "CURRENT";
 const format = 1;
@@ -45,7 +46,9 @@ export async function readPointer(directory: string): Promise<StatePointer | und
   }
   const [line = "", sum = ""] = text.split("\n");
   if (sum !== sumOf(line)) {
-    throw new CorruptionError(`${path} is damaged: its checksum does not match`);
+    throw new CorruptionError(
+      `${path} is damaged: its checksum does not match. ${adviceToRejoin}`,
+    );
   }
   const fields = JSON.parse(line) as PointerFields;
   if (fields.format !== format) {

@@ -15,8 +15,10 @@ const names: Readonly<Record<string, RegExp>> = {
   "damage-manifest": /^state-\d+\/(MANIFEST-\d+|CURRENT)$/,
   "damage-pointer": /^CURRENT$/,
 };
-/** What a refusal must tell: that stored bytes are wrong, where, and what to do. */
-const tellsDamage = /corrupt|damage|checksum|not what was written|does not|cannot be read|missing/i;
+/** What a refusal must tell: what to do. */
+const tellsDamage = /member remove/i;
+/** What an answer must tell that is not given because of damage. */
+const tellsLoss = /corrupt|damage|checksum|DATA_LOSS|member remove/i;
 
 async function filesIn(directory: string, pattern: RegExp): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true });
@@ -86,7 +88,7 @@ async function judge(context: FaultContext, victim: ChaosMember, before: number)
     }
     const log = `${victim.process.log.slice(before)}\n${String(error)}`;
     demand(
-      tellsDamage.test(log),
+      tellsLoss.test(log),
       () => `${victim.name} failed and does not say why:\n${log.slice(-2000)}`,
     );
     return `found when read: ${lastError(log)}`;

@@ -95,14 +95,18 @@ const slowDisk: Fault = {
   unavailable: needsShim,
   run: async (context) => {
     const { cluster, rng } = context;
-    const victim = rng.below(2) === 0 ? await cluster.leader() : pick(rng, cluster.members);
+    const leader = await cluster.leader();
+    const victim = rng.below(2) === 0 ? leader : pick(rng, cluster.members);
     const sleepMs = 200 + rng.below(1_300);
     const ms = lasting(context, 4_000, 8_000);
     await victim.shim?.order({ on: "sync", does: "sleep", argument: sleepMs });
     await sleep(ms);
     const leads = await cluster.leader();
     await victim.shim?.clear();
-    return `${victim.name} syncs ${sleepMs} ms for ${ms} ms, ${leads.name} leads at its end`;
+    return (
+      `a sync of ${victim.name} takes ${sleepMs} ms for ${ms} ms; ` +
+      `${leader.name} led before, ${leads.name} after`
+    );
   },
 };
 
