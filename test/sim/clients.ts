@@ -18,6 +18,7 @@ import type { History, Operation, OperationKind } from "./history.ts";
 import type { LeaseBook } from "./leases.ts";
 import type { SimMember } from "./member.ts";
 import { withOperation } from "./operation-id.ts";
+import type { Registers } from "./registers.ts";
 import { renderRange, renderResult } from "./render.ts";
 import type { Requests } from "./requests.ts";
 import { demand } from "./violation.ts";
@@ -62,6 +63,7 @@ export class Client {
   readonly #requests: Requests;
   readonly #history: History;
   readonly #leases: LeaseBook;
+  readonly #registers: Registers;
   readonly #home: SimMember | undefined;
   /** Only compacts, at its own pace. */
   readonly #isCompactor: boolean;
@@ -75,7 +77,9 @@ export class Client {
     history: History,
     leases: LeaseBook,
     isCompactor: boolean,
+    registers: Registers,
   ) {
+    this.#registers = registers;
     this.#world = world;
     this.#number = number;
     this.#rng = rng;
@@ -113,8 +117,10 @@ export class Client {
       this.#compact(member, done);
       return;
     }
-    const chance = this.#rng.below(100);
-    if (chance < 30) {
+    const chance = this.#rng.below(115);
+    if (chance >= 100) {
+      this.#register(member, done);
+    } else if (chance < 30) {
       const request = this.#requests.put(this.#leases.known);
       this.propose(member, "put", PutRequest.encode(request), done);
     } else if (chance < 37) {
@@ -137,6 +143,20 @@ export class Client {
     } else {
       this.#leaseRequest(member, chance - 88, done);
     }
+  }
+
+  #register(member: SimMember, done: () => void): void {
+    const { key, call } = this.#registers.next();
+    let operation: Operation;
+    if (call.kind === "put") {
+      operation = this.propose(member, "put", PutRequest.encode(call.request), done);
+    } else if (call.kind === "deleteRange") {
+      const encoded = DeleteRangeRequest.encode(call.request);
+      operation = this.propose(member, "deleteRange", encoded, done);
+    } else {
+      operation = this.read(member, true, call.request, done);
+    }
+    this.#registers.note(key, operation, call.write);
   }
 
   #leaseRequest(member: SimMember, chance: number, done: () => void): void {

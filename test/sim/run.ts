@@ -6,14 +6,17 @@ import { RangeRequest, PutRequest } from "../../src/wire/index.ts";
 import { Client } from "./clients.ts";
 import { checkHistory } from "./history-check.ts";
 import { History } from "./history.ts";
+import type { Ledger } from "./ledger.ts";
 import { LeaseBook } from "./leases.ts";
 import type { Marks } from "./marks.ts";
 import type { SimMember } from "./member.ts";
 import { healthyLink } from "./network.ts";
 import { Nemesis } from "./nemesis.ts";
 import type { FaultKind, SimOptions } from "./options.ts";
+import { Registers } from "./registers.ts";
 import { Requests } from "./requests.ts";
 import { Violation, demand } from "./violation.ts";
+import type { WatchRecord } from "./watch-record.ts";
 import { Watcher } from "./watchers.ts";
 import { World } from "./world.ts";
 
@@ -34,11 +37,13 @@ export interface Report {
 /** The healed quorum answers everything within this, simulated milliseconds. */
 const answerWithinMs = 30_000;
 
-class Life {
+/** One life, for `playLife` and for the tests of the checks. */
+export class Life {
   readonly #world: World;
   readonly #options: SimOptions;
   readonly #history = new History();
   readonly #leases: LeaseBook;
+  readonly #registers: Registers;
   readonly #nemesis: Nemesis;
   readonly #clients: Client[];
   readonly #watchers: Watcher[];
@@ -53,6 +58,7 @@ class Life {
     this.#leases = new LeaseBook(options.faults.includes("drift") ? 1.2 : 1);
     world.ledger.onApplied = (applied) => this.#leases.applied(applied);
     this.#nemesis = new Nemesis(world, new SeededRng(seed, 4));
+    this.#registers = new Registers(new SeededRng(seed, 7));
     const requests = new Requests(new SeededRng(seed, 5), options);
     const client = (number: number, compacts: boolean): Client =>
       new Client(
@@ -63,6 +69,7 @@ class Life {
         this.#history,
         this.#leases,
         compacts,
+        this.#registers,
       );
     this.#clients = Array.from({ length: options.clients + 1 }, (_, i) =>
       client(i, i === options.clients),
@@ -72,6 +79,18 @@ class Life {
       { length: options.watchers },
       (_, i) => new Watcher(world, i, new SeededRng(seed, 200 + i)),
     );
+  }
+
+  get history(): History {
+    return this.#history;
+  }
+
+  get ledger(): Ledger {
+    return this.#world.ledger;
+  }
+
+  get watchRecords(): WatchRecord[] {
+    return this.#watchers.flatMap(({ records }) => records);
   }
 
   async play(): Promise<Report> {
@@ -94,6 +113,7 @@ class Life {
     const { ledger } = this.#world;
     try {
       checkHistory(this.#history, ledger);
+      this.#registers.check();
       for (const watcher of this.#watchers) {
         for (const record of watcher.records) {
           record.check(ledger.model);

@@ -98,6 +98,7 @@ export class WatchRecord {
   /** Throws Violation. */
   check(model: Model): void {
     let position = this.start;
+    this.#created = false;
     for (const taken of this.#taken) {
       switch (taken.kind) {
         case "created":

@@ -219,9 +219,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "replay-after-install",
     bug: "events come again after a received state was put in place",
-    file: "src/mvcc/watch-hub.ts",
-    find: "registry.advance(watcher, next);\n        watcher.quiet = false;",
-    replace: "watcher.quiet = false;",
+    file: "src/mvcc/watch-registry.ts",
+    find: 'watcher.state === "synced" ? ((seen + 1) as Revision) : watcher.next;',
+    replace: "seen as Revision;",
   },
   {
     name: "txn-sees-own-writes",
