@@ -23,7 +23,7 @@ export const systemSrvResolver: SrvResolver = {
   addressesOf: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
 };
 
-/** The members, sorted by name; the others are called by their host and port. Throws ConfigError. */
+/** The members, by name; the others are called by their host and port. Throws ConfigError. */
 export async function discoverMembers(
   { domain, serviceSuffix }: SrvDiscovery,
   ownName: string,

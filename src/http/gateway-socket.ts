@@ -1,4 +1,4 @@
-// The gateway over a WebSocket, as etcd has it (grpc-websocket-proxy): every message from the client
+// The gateway over a WebSocket, as etcd has it (grpc-websocket-proxy): every message of the client
 // is a request as JSON, every answer a message: {"result": ...} or {"error": ...} for streams, the
 // bare reply for calls with one, after which the connection is closed.
 //

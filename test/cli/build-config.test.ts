@@ -41,14 +41,27 @@ describe("defaults", () => {
       name: "default",
       dataDir: "default.etcd",
       listenClientUrls: parseUrls("http://127.0.0.1:2379"),
+      listenClientHttpUrls: [],
+      listenMetricsUrls: [],
       listenPeerUrls: parseUrls("http://127.0.0.1:2380"),
       advertiseClientUrls: ["http://localhost:2379"],
       advertisePeerUrls: ["http://localhost:2380"],
       initialCluster: [{ name: "default", peerUrls: ["http://localhost:2380"] }],
       initialClusterState: "new",
       initialClusterToken: "etcd-cluster",
+      discoverySrv: undefined,
+      clientTls: undefined,
+      peerTls: undefined,
+      selfSignedValidityYears: 1,
+      corsOrigins: ["*"],
+      hostNamesAllowed: ["*"],
+      jsonGateway: true,
+      bcryptCost: 10,
+      authTokenTtlMs: 300_000,
+      jwt: undefined,
       heartbeatIntervalMs: 100,
       electionTimeoutMs: 1000,
+      initialElectionTickAdvance: true,
       snapshotCountEntries: 10_000,
       snapshotCatchUpEntries: 5000,
       quotaBytes: 2 * 1024 ** 3,
@@ -103,7 +116,27 @@ describe("relations", () => {
     [["--listen-peer-urls="], "--listen-peer-urls must name an address to listen on"],
     [
       ["--listen-peer-urls=https://127.0.0.1:2380"],
-      "--listen-peer-urls cannot listen on https://127.0.0.1:2380: only http for now",
+      "TLS key/cert (--peer-cert-file, --peer-key-file) must be provided for peer url " +
+        "https://127.0.0.1:2380 with HTTPS scheme",
+    ],
+    [
+      ["--listen-metrics-urls=unix:///run/q"],
+      "--listen-metrics-urls cannot listen on unix:///run/q: no unix sockets here",
+    ],
+    [
+      ["--peer-cert-allowed-cn=a", "--peer-cert-allowed-hostname=b"],
+      'AllowedCN and AllowedHostname are mutually exclusive (cn=["a"], hostname=["b"])',
+    ],
+    [
+      ["--peer-auto-tls", "--peer-client-cert-auth"],
+      "--peer-auto-tls makes certificates that nobody can check: it does not go with " +
+        "--peer-client-cert-auth, --peer-trusted-ca-file or --peer-cert-allowed-*",
+    ],
+    [["--self-signed-cert-validity=0"], "--self-signed-cert-validity must be >0 (set to 0)"],
+    [
+      ["--discovery-srv=a.example", "--initial-cluster=default=http://a:1"],
+      "multiple discovery or bootstrap flags are set. " +
+        'Choose one of "initial-cluster", "discovery", "discovery-endpoints" or "discovery-srv"',
     ],
     [
       ["--initial-advertise-peer-urls=http://:2380"],

@@ -125,18 +125,17 @@ describe("arguments", () => {
 
   it("warns of flags without effect, but not when they ask for what is so anyway", () => {
     expect(load(["--pre-vote=true", "--max-wals=5", "--data-dir=d"]).notices).toEqual([]);
-    const { notices } = load(["--pre-vote=false", "--enable-pprof", "--data-dir=d"]);
+    const { notices } = load(["--pre-vote=false", "--enable-log-rotation", "--data-dir=d"]);
     expect(notices.map((line) => line.split(" {")[0])).toEqual([
       "warn flag accepted and ignored",
       "warn flag not supported yet",
     ]);
   });
 
-  it("refuses to start with less protection than was asked for", () => {
-    expect(refusal(["--cert-file=x"])).toMatch(/^1: --cert-file cannot be used: TLS/);
-    expect(refusal(["--client-cert-auth"])).toMatch(/^1: --client-cert-auth cannot be used/);
-    expect(refusal(["--auto-tls"])).toMatch(/^1: --auto-tls cannot be used/);
-    expect(refusal(["--client-cert-auth=false"])).toBe("accepted");
+  it("refuses to start with less than was asked for", () => {
+    expect(refusal(["--wal-dir=x"])).toMatch(/^1: --wal-dir cannot be used: Separate/);
+    expect(refusal(["--discovery-token=x"])).toMatch(/^1: --discovery-token cannot be used/);
+    expect(refusal(["--wal-dir="])).toBe("accepted");
   });
 });
 
@@ -241,10 +240,8 @@ client-transport-security:
       `1: invalid value "soon" for ${path}: election-timeout: ` +
         "expected a whole number that is not negative",
     );
-    const tls = file("tls.yml", "peer-transport-security: {auto-tls: true}\n");
-    expect(refusal(["--config-file", tls])).toContain(
-      `${tls}: peer-transport-security.auto-tls cannot be used`,
-    );
+    const wal = file("wal.yml", "wal-dir: elsewhere\n");
+    expect(refusal(["--config-file", wal])).toContain(`${wal}: wal-dir cannot be used`);
   });
 
   it("says so when it cannot be read", () => {

@@ -16,7 +16,7 @@ export function readRevocationLists(file: Buffer): RevokedSerials {
   return new Set(lists.flatMap(revokedIn));
 }
 
-/** CertificateList ::= { { version?, algorithm, issuer, thisUpdate, nextUpdate?, revoked? } ... } */
+/** CertificateList ::= {{version?, algorithm, issuer, thisUpdate, nextUpdate?, revoked?} ...} */
 function revokedIn(list: Buffer): string[] {
   const [outer] = readDer(list);
   const [toBeSigned, , signature] = readDer(outer?.body ?? Buffer.alloc(0));
