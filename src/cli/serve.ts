@@ -15,6 +15,7 @@ import { TcpPeerNetwork } from "../peer/index.ts";
 import { ClientPorts, isSplit } from "./client-ports.ts";
 import type { InitialMember, ServerConfig } from "./config.ts";
 import type { RunningServer, Serve } from "./lifecycle.ts";
+import { checkPorts } from "./port-check.ts";
 import { openSecurity, type Security } from "./security.ts";
 import { notifyReady } from "./service-notify.ts";
 import { discoverMembers, systemSrvResolver } from "./srv-discovery.ts";
@@ -25,6 +26,7 @@ const drainMs = 2_000;
 
 /** Opens the member, listens, and resolves once it serves clients. */
 export const serve: Serve = async (config, logger) => {
+  await checkPorts(config);
   const security = await openSecurity(config, logger);
   const rng = new SeededRng(randomBytes(6).readUIntBE(0, 6));
   const member = await openMember(

@@ -175,6 +175,7 @@ describe("a place that is taken", () => {
     const data = (name: string): string => `--data-dir=${join(folder, name)}`;
     await refused([data("a"), ...urls(busyPort, free)], `127.0.0.1:${busyPort}`, "in use");
     await refused([data("b"), ...urls(free, busyPort)], `127.0.0.1:${busyPort}`, "in use");
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test("a data directory in use, and one of another cluster", async () => {
