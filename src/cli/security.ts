@@ -94,7 +94,8 @@ function hostsOf(
   return [...new Set([...listened.map(({ host }) => host), ...names])].sort();
 }
 
-function clientDoor(credentials: TlsCredentials, logger: Logger): TlsDoor {
+/** How a port of clients uses its certificates. */
+export function clientDoor(credentials: TlsCredentials, logger: Logger): TlsDoor {
   return {
     serverOptions: () => credentials.serverOptions(),
     refusal: (socket) => credentials.refusal(socket),
