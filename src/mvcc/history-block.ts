@@ -70,7 +70,8 @@ export class HistoryBlock {
   firstSub = 0;
   lastRevision = 0;
   lastSub = 0;
-  touched = true;
+  /** Length of the whole record, if these are only some of its events; else 0. */
+  partOfBytes = 0;
   /** End of the entries. */
   end = 1;
   /** While it is being filled. */
@@ -166,6 +167,23 @@ export class HistoryBlock {
     this.bytes.set(other.bytes.subarray(entry, end), start);
     this.end = start + end - entry;
     this.#entered(start);
+  }
+
+  /** Some of the events, in a block of their own. `indexes` rise. */
+  extract(indexes: readonly number[]): HistoryBlock {
+    let bytes = 1 + countBytes;
+    for (const index of indexes) {
+      bytes += this.sizeAt(index);
+    }
+    const part = new HistoryBlock(new Uint8Array(bytes));
+    part.bytes[0] = format;
+    part.#offsets = [];
+    for (const index of indexes) {
+      part.appendFrom(this, index);
+    }
+    part.seal();
+    part.partOfBytes = this.recordBytes;
+    return part;
   }
 
   /** Forgets what was appended after the block had `count` entries and ended at `end`. */

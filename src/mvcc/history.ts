@@ -153,19 +153,19 @@ export class History {
    */
   seek(revision: number, sub: number): SeekResult {
     let block = this.#inMemory(revision, sub);
-    if (block === undefined) {
+    if (block !== undefined) {
+      this.index = block.indexOf(revision, sub);
+    } else {
       const slot = this.tree.floor(this.#keyOf(revision, sub));
       if (slot < 0) {
         return slot === -1 ? "none" : "missing";
       }
-      block = this.#cachedAt(this.tree.page, slot);
+      block = this.#findAt(this.tree.page, slot, revision, sub);
       if (block === undefined) {
         return "missing";
       }
     }
-    block.touched = true;
     this.block = block;
-    this.index = block.indexOf(revision, sub);
     return this.index < 0 ? "none" : "found";
   }
 
@@ -437,12 +437,22 @@ export class History {
       : (this.pending[next] ?? this.tail);
   }
 
-  /** `cached` of the entry at a slot of the block tree; allocates nothing when it is there. */
-  #cachedAt(page: Page, slot: number): HistoryBlock | undefined {
+  /**
+   * The block of the entry at a slot of the block tree, whole or a part of it that has the event;
+   * sets `index`. Wants it if it is missing; allocates nothing if it is there.
+   */
+  #findAt(page: Page, slot: number, revision: number, sub: number): HistoryBlock | undefined {
     page.copyKey(slot, this.#key);
     const name = blockName(getU48(this.#key, 0), getU32(this.#key, 6));
     const sizeBytes = getU32(page.bytes, page.imageAt(slot) + sizeAt);
-    return this.cache.get(name, sizeBytes) ?? this.cached(readEntry(page, slot));
+    const found = this.cache.find(name, sizeBytes, revision, sub);
+    if (found !== undefined) {
+      this.index = this.cache.index;
+      return found;
+    }
+    const block = this.cached(readEntry(page, slot));
+    this.index = block === undefined ? -1 : block.indexOf(revision, sub);
+    return block;
   }
 
   /** The pending block that begins at a position. */

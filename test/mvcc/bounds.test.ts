@@ -144,6 +144,31 @@ describe("memory", () => {
       cold.store.keyCount,
     );
   });
+
+  it("keeps hot pairs that are scattered, not the blocks around them", () => {
+    const cold = new ColdStore({ memoryBudgetBytes: 4_000_000 });
+    for (let n = 0; n < 40_000; n++) {
+      cold.put(name(n), value);
+      if (n % 200 === 0) {
+        cold.checkpoint();
+      }
+    }
+    // 400 hot keys in as many blocks: 3.4 MB of blocks, 240 KB of pairs. The index takes 2.4 MB.
+    const hot = Array.from({ length: 400 }, (_, n) => utf8(name(n * 97)));
+    const loads = (): number => {
+      let blocks = 0;
+      for (const key of hot) {
+        blocks += cold.loadsOf(() => cold.store.get(key)).block;
+        cold.store.trim();
+      }
+      return blocks;
+    };
+    expect(loads()).toBeGreaterThan(350);
+    loads();
+    loads();
+    expect(loads()).toBeLessThan(40);
+    expect(cold.store.memoryBytes).toBeLessThan(4_200_000);
+  });
 });
 
 describe("redo", () => {
