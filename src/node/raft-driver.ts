@@ -34,6 +34,7 @@ export class RaftDriver {
   readonly #clock: Clock;
   readonly #hooks: RaftDriverHooks;
   #pumpScheduled = false;
+  #commitHeld = false;
   #writeStartedMs: number | undefined;
   #writing: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -120,7 +121,9 @@ export class RaftDriver {
       this.#clock.soon(() => {
         this.#pumpScheduled = false;
         if (!this.#stopped) {
-          this.#pump();
+          const tellCommit = this.#commitHeld;
+          this.#commitHeld = false;
+          this.#pump(tellCommit);
         }
       });
     }
@@ -132,11 +135,15 @@ export class RaftDriver {
     await this.#writing;
   }
 
-  #pump(): void {
+  /**
+   * A commit index that rose waits one turn: replies to clients leave first, and under load the
+   * next entries carry it along, which saves a message and its answer.
+   */
+  #pump(tellCommit: boolean): void {
     try {
       this.#hooks.beforePump();
-      while (this.#raft.hasReady(this.#writeStartedMs === undefined)) {
-        const ready = this.#raft.ready(this.#writeStartedMs === undefined);
+      while (this.#raft.hasReady(this.#writeStartedMs === undefined, tellCommit)) {
+        const ready = this.#raft.ready(this.#writeStartedMs === undefined, tellCommit);
         if (ready.sendNow.length > 0) {
           this.#hooks.send(ready.sendNow);
         }
@@ -154,6 +161,10 @@ export class RaftDriver {
         }
       }
       this.#hooks.afterPump();
+      if (!tellCommit && this.#raft.hasReady(false, true)) {
+        this.#commitHeld = true;
+        this.schedule();
+      }
     } catch (error) {
       this.#fatal(error);
     }
@@ -174,7 +185,7 @@ export class RaftDriver {
           this.#hooks.send(persist.thenSend);
         }
         // The write's end is an event of its own: what it unblocks need not wait a turn.
-        this.#pump();
+        this.#pump(false);
       },
       (error: unknown) => this.#fatal(error),
     );

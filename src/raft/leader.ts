@@ -27,6 +27,8 @@ export class LeaderRole {
   #heartbeatElapsed = 0;
   /** Some member may be due an append. */
   #flushDue = true;
+  /** The commit index rose and not everybody was told. */
+  #commitNewsDue = false;
 
   /** Opens the term with an empty entry: only what follows may be committed by counting (5.4.2). */
   constructor(core: CoreState, transitions: Transitions) {
@@ -47,9 +49,10 @@ export class LeaderRole {
   }
 
   /** Whether `flush` would produce something. */
-  get hasWork(): boolean {
+  /** Without `tellCommit` a new commit index waits for entries to go along with. */
+  hasWork(tellCommit: boolean): boolean {
     return (
-      (this.#flushDue && this.tracker.others.length > 0) ||
+      (this.#isFlushDue(tellCommit) && this.tracker.others.length > 0) ||
       (this.#rounds.isDue && this.#mayAnswerReads)
     );
   }
@@ -155,7 +158,7 @@ export class LeaderRole {
   }
 
   /** Produces the appends and the read round that are due. */
-  flush(): void {
+  flush(tellCommit: boolean): void {
     if (this.#rounds.isDue && this.#mayAnswerReads) {
       const round = this.#rounds.start(this.#core.log.commit);
       for (const progress of this.tracker.others) {
@@ -165,10 +168,15 @@ export class LeaderRole {
       }
       this.#finishRoundIfReached(round);
     }
-    if (this.#flushDue) {
+    if (this.#isFlushDue(tellCommit)) {
       this.#flushDue = false;
+      this.#commitNewsDue = false;
       this.#replication.flush();
     }
+  }
+
+  #isFlushDue(tellCommit: boolean): boolean {
+    return this.#flushDue || (tellCommit && this.#commitNewsDue);
   }
 
   /** This member's write is durable. */
@@ -275,9 +283,8 @@ export class LeaderRole {
     if (advanced) {
       this.#advanceCommit();
     }
-    if (progress.next <= log.lastIndex || progress.commitSent < log.commit) {
-      this.#flushDue = true;
-    }
+    this.#flushDue ||= progress.next <= log.lastIndex;
+    this.#commitNewsDue ||= progress.commitSent < log.commit;
     if (progress.id === this.#transferee) {
       this.#continueTransfer(progress);
     }
@@ -380,7 +387,7 @@ export class LeaderRole {
     log.commitTo(index as LogIndex);
     this.#uncommittedBytes -= log.dataBytes(before + 1, index);
     assert(this.#uncommittedBytes >= 0, "uncommitted bytes below zero");
-    this.#flushDue = true;
+    this.#commitNewsDue = true;
   }
 
   #appendConfChange(data: Uint8Array): Entry {

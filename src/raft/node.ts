@@ -170,7 +170,7 @@ export class RaftNode implements RaftCore {
     }
   }
 
-  hasReady(canPersist: boolean): boolean {
+  hasReady(canPersist: boolean, tellCommit = true): boolean {
     const core = this.#core;
     return (
       core.sendNow.length > 0 ||
@@ -179,15 +179,15 @@ export class RaftNode implements RaftCore {
       this.#hasCommitted ||
       (canPersist && core.persistence.isDue(core)) ||
       (this.#role.kind === "leader"
-        ? this.#role.hasWork
+        ? this.#role.hasWork(tellCommit)
         : core.leader !== noMember && core.forwards.isDue)
     );
   }
 
-  ready(canPersist: boolean): Ready {
+  ready(canPersist: boolean, tellCommit = true): Ready {
     const core = this.#core;
     if (this.#role.kind === "leader") {
-      this.#role.flush();
+      this.#role.flush(tellCommit);
     } else if (core.leader !== noMember && core.forwards.isDue) {
       core.forwards.flush(core);
     }

@@ -140,9 +140,13 @@ export interface RaftCore {
   readIndex(context: number): void;
   /** Best effort: watch `status()` for the outcome. Given up after one election timeout. */
   transferLeadership(to: MemberId): void;
-  /** `canPersist`: no write is out. */
-  hasReady(canPersist: boolean): boolean;
-  ready(canPersist: boolean): Ready;
+  /**
+   * `canPersist`: no write is out. `tellCommit` (true unless said): a commit index that rose is
+   * told at once; false lets it wait for entries to go along with, for a moment that the caller
+   * bounds.
+   */
+  hasReady(canPersist: boolean, tellCommit?: boolean): boolean;
+  ready(canPersist: boolean, tellCommit?: boolean): Ready;
   /**
    * The write handed out last is durable. If it carried a snapshot, the state machine stands at
    * that snapshot from now on.
