@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type GrpcStatus, silentLogger, utf8 } from "../../src/base/index.ts";
+import { type GrpcStatus, QuorateError, silentLogger, utf8 } from "../../src/base/index.ts";
 import { gatewayRoutes } from "../../src/http/gateway-routes.ts";
 import { createHttpDoor, type HttpDoor } from "../../src/http/index.ts";
 import { serviceDescriptors } from "../../src/wire/index.ts";
@@ -91,7 +91,10 @@ describe("unary calls", () => {
     expect(await post("/v3/kv/put", '{"key":"YQ==","lease":"5"}')).toEqual(noLease);
     expect((await post("/v3/kv/range", "{bad"))[0]).toBe(400);
     expect((await post("/v3/kv/range", '{"key":7}'))[0]).toBe(400);
-    expect(await post("/v3/auth/enable", "{}")).toMatchObject([501, { code: 12 }]);
+    world.node.failWith = new QuorateError("permissionDenied");
+    const denied = await post("/v3/kv/put", '{"key":"YQ=="}');
+    expect(denied).toEqual([403, failure(7, "etcdserver: permission denied")]);
+    world.node.failWith = undefined;
     expect(await post("/v3/kv/nope", "{}")).toEqual([404, failure(5, "Not Found")]);
     const got = await fetch(`${base}/v3/kv/range`);
     expect([got.status, await got.json()]).toEqual([501, failure(12, "Method Not Allowed")]);
@@ -142,8 +145,9 @@ describe("streams", () => {
   });
 
   it("fail as a unary call does before their first answer", async () => {
-    const failed = await post("/v3/maintenance/snapshot", "{}");
-    expect(failed).toMatchObject([501, { code: 12 }]);
+    world.node.leaseKeepAlive = () => Promise.reject(new QuorateError("noLeader"));
+    const failed = await post("/v3/lease/keepalive", '{"ID":"1"}');
+    expect(failed).toMatchObject([503, { code: 14, message: "etcdserver: no leader" }]);
     expect((await post("/v3/watch", "{bad"))[0]).toBe(400);
   });
 

@@ -110,7 +110,9 @@ describe("one's own certificate", () => {
     expect(await call(harness)).toBe("hello");
     expect(await call(harness, undefined, folder.authority("other"))).toBe("code 14");
     await until(() => log.with("TLS handshake failed").length > 0);
-    expect(log.with("TLS handshake failed")[0]).toMatch(/127\.0\.0\.1:\d+.*(?:socket hang up|unknown ca)/);
+    expect(log.with("TLS handshake failed")[0]).toMatch(
+      /127\.0\.0\.1:\d+.*(?:socket hang up|unknown ca)/,
+    );
   });
 
   it("comes with a version, suites and protocols as asked", async () => {
