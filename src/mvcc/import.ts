@@ -10,7 +10,7 @@
 //
 // Afterwards the engine holds what a store leaves that has run here.
 
-import { assert, CorruptionError, noLease } from "../base/index.ts";
+import { assert, CorruptionError, emptyBytes, noLease } from "../base/index.ts";
 import type { LeaseId } from "../base/index.ts";
 import type { Store } from "./contract.ts";
 import type { EventDraft } from "./history-block.ts";
@@ -30,6 +30,8 @@ export interface ImportedEvent {
   readonly createRevision: number;
   readonly version: number;
   readonly lease: LeaseId;
+  /** Whether there is that lease; a pair may name one that is long gone. */
+  readonly isAttached: boolean;
 }
 
 export interface ImportPoint {
@@ -39,6 +41,21 @@ export interface ImportPoint {
   /** Up to where what compaction frees is missing already. */
   readonly freedTo: number;
 }
+
+/**
+ * History ends at the store's revision, always. Where the event of that revision is missing the
+ * deletion of the empty key, which nobody can have put, stands for it.
+ */
+const markEvent = {
+  sub: 0,
+  isTombstone: true,
+  key: emptyBytes,
+  value: emptyBytes,
+  createRevision: 0,
+  version: 0,
+  lease: noLease,
+  isAttached: false,
+};
 
 export class HistoryImport {
   readonly store: Store;
@@ -68,9 +85,10 @@ export class HistoryImport {
       entry.clear();
     }
     const from = entry.deleted ? noLease : entry.lease;
-    const to = event.isTombstone ? noLease : event.lease;
+    const lease = event.isTombstone ? noLease : event.lease;
+    const to = event.isAttached ? lease : noLease;
     this.#needAttachments(key, from, to);
-    const draft = this.#draft(event, to);
+    const draft = this.#draft(event, lease);
     pager.revision = revision - 1;
     const size = history.append(draft);
     entry.deleted = draft.deleted;
@@ -88,13 +106,13 @@ export class HistoryImport {
     pager.revision = revision;
   }
 
-  /** Everything has been added. */
+  /** Everything has been added. Throws MissingRecords, as `add` does. */
   finish({ revision, compactedRevision, freedTo }: ImportPoint): void {
     const state = this.#state;
     assert(revision >= this.#revision && compactedRevision <= revision, "the point covers all");
-    state.revision = revision;
-    state.visibleRevision = revision;
-    state.pager.revision = revision;
+    if (revision > this.#revision) {
+      this.add({ ...markEvent, revision });
+    }
     state.compacted = compactedRevision;
     state.walked = Math.min(freedTo, compactedRevision);
     state.flushBefore = Number.POSITIVE_INFINITY;

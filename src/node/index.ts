@@ -32,5 +32,7 @@ export { openMember } from "./open-member.ts";
 export type { Founding, OpenedMember } from "./open-member.ts";
 export { peerMetrics } from "./peer-metrics.ts";
 export { realClock } from "./real-clock.ts";
+export { restoreSnapshot } from "./restore-snapshot.ts";
+export type { Restored, RestoreOptions } from "./restore-snapshot.ts";
 export { foundingRecords, openState } from "./replicated-state.ts";
 export type { OpenedState, StateOptions } from "./replicated-state.ts";

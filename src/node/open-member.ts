@@ -2,7 +2,7 @@
 // that it holds.
 
 import { StorageError, compareIds, idToHex } from "../base/index.ts";
-import type { ClusterId, LogIndex, MemberId, Rng, SnapshotMeta } from "../base/index.ts";
+import type { ClusterId, HardState, LogIndex, MemberId, Rng, SnapshotMeta } from "../base/index.ts";
 import { Membership } from "../membership/index.ts";
 import { bootstrapState, emptyConf, joinState } from "../raft/index.ts";
 import { type PeerTransport, tcpTransport } from "../peer/index.ts";
@@ -25,6 +25,13 @@ export interface Founding {
   readonly forceNewCluster: boolean;
   /** How the members of a running cluster are reached; TCP unless told. */
   readonly transport?: PeerTransport | undefined;
+}
+
+interface FoundingState {
+  readonly identity: { readonly clusterId: ClusterId; readonly memberId: MemberId };
+  readonly membership: Membership;
+  readonly hardState: HardState;
+  readonly snapshot: SnapshotMeta;
 }
 
 export interface OpenedMember {
@@ -71,6 +78,21 @@ export async function openMember(
 }
 
 async function found(path: string, name: string, founding: Founding, rng: Rng): Promise<void> {
+  const { identity, membership, hardState, snapshot } = foundingState({ ...founding, name });
+  await createDataDirectory(path, {
+    identity,
+    salt: rng.next(),
+    hardState,
+    snapshot,
+    fill: (engine) => engine.write(foundingRecords(membership, snapshot), { sync: true }),
+  });
+}
+
+/** What the member `name` of a new cluster begins with. */
+export function foundingState(
+  founding: Pick<Founding, "members" | "token"> & { readonly name: string },
+): FoundingState {
+  const { name } = founding;
   const members = founding.members.map(
     (member): Member => ({
       id: deriveMemberId(member.peerUrls, founding.token),
@@ -89,14 +111,12 @@ async function found(path: string, name: string, founding: Founding, rng: Rng): 
   const clusterId = deriveClusterId(ids);
   const { hardState, snapshot } = bootstrapState(ids);
   const membership = Membership.bootstrap(clusterId, members);
-  await createDataDirectory(path, {
+  return {
     identity: { clusterId, memberId: self.id },
-    salt: rng.next(),
+    membership,
     hardState,
-    snapshot,
-    fill: (engine) =>
-      engine.write(foundingRecords(membership, snapshot as SnapshotMeta), { sync: true }),
-  });
+    snapshot: snapshot as SnapshotMeta,
+  };
 }
 
 /** The first start of a member that was added to a running cluster: it has nothing yet. */

@@ -9,7 +9,7 @@
 // frees that lock with the process, however it dies, and it holds between containers. CURRENT is
 // read again once the lock is had, because its holder may just have moved on to a new state.
 
-import { readFile } from "node:fs/promises";
+import { readFile, rmdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { CorruptionError, StorageError, assert, fromUtf8, idToHex, utf8 } from "../base/index.ts";
@@ -109,7 +109,10 @@ function isLeftover(name: string): boolean {
   return known.includes(name) || stateNumber(name) !== undefined || bystanders.includes(name);
 }
 
-/** Makes the directory of a new member. After a crash on the way it can simply be made again. */
+/**
+ * Makes the directory of a new member. After a crash on the way it can simply be made again. When
+ * `fill` fails nothing is left, and its error is thrown as it is.
+ */
 export async function createDataDirectory(
   path: string,
   contents: NewDataDirectory,
@@ -121,22 +124,40 @@ export async function createDataDirectory(
   try {
     await makeDirectory(path);
     await removeUnfinished(path);
-    const statePath = join(path, stateName(firstState));
-    await makeDirectory(statePath);
-    const engine = await createLevelEngine(statePath);
-    try {
-      await contents.fill?.(engine);
-      await engine.write([], { sync: true });
-      await syncTree(statePath);
-      const pointer = { state: firstState, installed: undefined };
-      await writePointer(path, { ...pointer, isFounding: true });
-      await createWal(join(path, walName), contents, options);
-      await writePointer(path, { ...pointer, isFounding: false });
-    } finally {
-      await engine.close();
-    }
+    await makeFirstState(path, contents, options);
   } catch (error) {
+    if (error instanceof FillFailure) {
+      await removeTree(join(path, stateName(firstState)));
+      // Other than empty only if it was there before.
+      await rmdir(path).catch(() => undefined);
+      throw error.cause;
+    }
     throw storageFailure(`making the data directory ${path}`, error);
+  }
+}
+
+class FillFailure extends Error {}
+
+async function makeFirstState(
+  path: string,
+  contents: NewDataDirectory,
+  options: WalOptions,
+): Promise<void> {
+  const statePath = join(path, stateName(firstState));
+  await makeDirectory(statePath);
+  const engine = await createLevelEngine(statePath);
+  try {
+    await contents.fill?.(engine).catch((error: unknown) => {
+      throw new FillFailure("filling the state failed", { cause: error });
+    });
+    await engine.write([], { sync: true });
+    await syncTree(statePath);
+    const pointer = { state: firstState, installed: undefined };
+    await writePointer(path, { ...pointer, isFounding: true });
+    await createWal(join(path, walName), contents, options);
+    await writePointer(path, { ...pointer, isFounding: false });
+  } finally {
+    await engine.close();
   }
 }
 

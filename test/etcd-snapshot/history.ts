@@ -35,6 +35,7 @@ export async function writeHistory(
   endpoint: string,
   seed: number,
   operations: number,
+  before: Written = { revision: 1, compacted: 0 },
 ): Promise<Written> {
   const rng = new SeededRng(seed);
   const client = new KvClient(endpoint);
@@ -49,18 +50,18 @@ export async function writeHistory(
       }
     });
   }
-  let revision = 1;
-  let compacted = 0;
+  let { revision, compacted } = before;
   const txn = (request: Partial<TxnRequest>): Promise<void> =>
     client
       .call("/etcdserverpb.KV/Txn", TxnRequest, TxnResponse, TxnRequest.create(request), waitMs)
       .then((reply) => {
-        revision = reply.header?.revision ?? revision;
+        revision = Math.max(revision, reply.header?.revision ?? 0);
       });
   for (let done = 0; done < operations; done += 50) {
     await Promise.all(Array.from({ length: 50 }, () => txn(randomTxn(rng, leases))));
-    if (rng.below(30) === 0) {
-      compacted = Math.max(compacted, revision - rng.below(200));
+    const target = revision - rng.below(200);
+    if (rng.below(30) === 0 && target > compacted) {
+      compacted = target;
       const request = CompactionRequest.create({ revision: compacted, physical: true });
       const path = "/etcdserverpb.KV/Compact";
       await client.call(path, CompactionRequest, CompactionResponse, request, waitMs);
