@@ -128,7 +128,8 @@ export class LeaderRole {
     if (this.#pendingConfIndex > core.log.applied || core.conf.votersOutgoing.length > 0) {
       return { kind: "refused", reason: "pendingChange" };
     }
-    if (changeConf(core.conf, change) === undefined) {
+    // Without steps it changes what the caller keeps beside the configuration: addresses, say.
+    if (change.steps.length > 0 && changeConf(core.conf, change) === undefined) {
       return { kind: "refused", reason: "invalidChange" };
     }
     const { index, term } = this.#appendConfChange(data);
