@@ -253,7 +253,8 @@ export class Client {
     this.#call(member, operation, (node) => node.leaseKeepAlive(toLeaseId(id)), (seconds) => {
       if (seconds !== undefined) {
         operation.answer = `${seconds}`;
-        this.#leases.renewed(id, seconds, operation.callMs, scheduler.nowMs);
+        const { nowMs } = scheduler;
+        this.#later(() => this.#leases.renewed(id, seconds, operation.callMs, nowMs));
       }
       done();
     });
@@ -266,9 +267,20 @@ export class Client {
     this.#call(member, operation, ask, (answer) => {
       if (answer !== undefined) {
         operation.answer = `${answer.ttlSeconds}`;
-        this.#leases.timeToLive(id, answer.ttlSeconds, operation.callMs);
+        this.#later(() => this.#leases.timeToLive(id, answer.ttlSeconds, operation.callMs));
       }
       done();
+    });
+  }
+
+  /** Checks after this event, when the ledger knows of all that was applied in it. */
+  #later(check: () => void): void {
+    this.#world.scheduler.after(0, () => {
+      try {
+        check();
+      } catch (error) {
+        this.#world.fail(error);
+      }
     });
   }
 

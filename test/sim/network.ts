@@ -35,10 +35,18 @@ export const healthyLink: LinkFault = {
 };
 
 const handshakeMs = 50;
+/**
+ * Whether a member can answer one that is not on its member list yet, by the addresses in that
+ * one's handshake. Who was away while a member joined, and then finds it leading, can only catch
+ * up if it can answer.
+ */
+const answersCallers = true;
 
 interface Station {
   readonly process: SimProcess;
   handlers: PeerHandlers | undefined;
+  /** Who has called this process, on its member list or not. */
+  readonly callers: Set<MemberId>;
 }
 
 export interface NetworkCounters {
@@ -81,7 +89,7 @@ export class SimNetwork {
 
   /** The network as one process sees it. */
   attach(self: MemberId, process: SimProcess): PeerNetwork {
-    const station: Station = { process, handlers: undefined };
+    const station: Station = { process, handlers: undefined, callers: new Set() };
     this.#stations.set(self, station);
     return new AttachedNetwork(this, self, station);
   }
@@ -121,6 +129,11 @@ export class SimNetwork {
     this.#scheduler.after(handshakeMs, () =>
       this.carry(by, whom, (handlers) => handlers.onRefused(by, "removed")),
     );
+  }
+
+  /** `from` has called `to`. */
+  met(from: MemberId, to: MemberId): void {
+    this.#stations.get(to)?.callers.add(from);
   }
 
   /** How many of `count` chunks of a transfer arrive. */
@@ -194,7 +207,7 @@ class AttachedNetwork implements PeerNetwork {
   }
 
   send(to: MemberId, frame: OutgoingFrame): void {
-    if (!this.#station.process.alive || !this.#peers.some((peer) => peer.id === to)) {
+    if (!this.#station.process.alive || !this.#mayReach(to)) {
       return;
     }
     if (this.#world.isCut(this.#self, to)) {
@@ -206,9 +219,15 @@ class AttachedNetwork implements PeerNetwork {
       if (handlers.isRemoved(this.#self)) {
         this.#world.refuse(to, this.#self);
       } else {
+        this.#world.met(this.#self, to);
         ignoringDecodeErrors(() => handlers.onFrame(this.#self, { type: frame.type, bytes }));
       }
     }, isRepeatable(bytes));
+  }
+
+  #mayReach(to: MemberId): boolean {
+    const isPeer = this.#peers.some((peer) => peer.id === to);
+    return isPeer || (answersCallers && this.#station.callers.has(to));
   }
 
   request(to: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {

@@ -130,7 +130,9 @@ export class Life {
     const world = this.#world;
     const { members, network, scheduler } = world;
     const rng = new SeededRng(this.#options.seed, 6);
-    const sound = members.filter((member) => !member.isSuspect && !member.isLost && !member.isRemoved);
+    const sound = members.filter(
+      (member) => !member.isSuspect && !member.isLost && !this.#isRemoved(member),
+    );
     const quorum = Math.floor(members.length / 2) + 1;
     // With members on the move all are healed: which of them are a quorum is not settled yet.
     const isMoving = this.#options.faults.includes("membership");
@@ -174,6 +176,11 @@ export class Life {
     });
   }
 
+  /** By the log, whether the member has heard of it or not. */
+  #isRemoved({ id }: SimMember): boolean {
+    return this.#world.ledger.membership.isRemoved(id);
+  }
+
   async #demandProgress(): Promise<void> {
     const world = this.#world;
     const { scheduler } = world;
@@ -202,7 +209,7 @@ export class Life {
     const prober = this.#prober;
     const again = (): void => {
       if (member.node === undefined) {
-        if (!member.isRemoved) {
+        if (!this.#isRemoved(member)) {
           this.#world.scheduler.after(100, again);
         }
         return;
@@ -222,7 +229,7 @@ export class Life {
       }
     };
     again();
-    const isDone = (): boolean => member.isRemoved || (wrote && read);
+    const isDone = (): boolean => this.#isRemoved(member) || (wrote && read);
     return { name: `a write and a read at ${member.name}`, isDone };
   }
 
@@ -233,7 +240,7 @@ export class Life {
       return;
     }
     const hashes = new Map<string, string>();
-    const asked = this.#healed.filter((member) => !member.isRemoved);
+    const asked = this.#healed.filter((member) => !this.#isRemoved(member));
     for (const member of asked) {
       const { node, process } = member;
       this.#guard(() => demand(node !== undefined, `${member.name} is healed and not up`));
