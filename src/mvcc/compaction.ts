@@ -67,7 +67,7 @@ export class Compactor {
     if (walked < compacted) {
       return true;
     }
-    const { visible, total } = history.tree.totals();
+    const { visible, total } = history.tree;
     return this.#sweepFrom !== undefined && visible < total;
   }
 

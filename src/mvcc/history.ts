@@ -76,6 +76,8 @@ export class History {
   pending: HistoryBlock[] = [];
   /** Of those, how many are in the tree. */
   #inTree = 0;
+  /** Bytes of the others. */
+  #sealedBytes = 0;
   /** What the last `find` found. */
   block: HistoryBlock;
   index = 0;
@@ -122,6 +124,7 @@ export class History {
     if (this.tail.count > 0) {
       this.tail.seal();
       this.pending.push(this.tail);
+      this.#sealedBytes += this.tail.recordBytes;
     }
     this.tail = HistoryBlock.make(this.#blockBytes, bodyBytes);
   }
@@ -140,7 +143,9 @@ export class History {
   }
 
   rollback(mark: HistoryMark): void {
-    this.pending.length = mark.pending;
+    for (const block of this.pending.splice(mark.pending)) {
+      this.#sealedBytes -= block.recordBytes;
+    }
     this.tail = mark.tail;
     this.tail.truncate(mark.count, mark.end, mark.offsets);
     this.starts.rollback(mark.starts, this.appendedBytes - mark.appendedBytes);
@@ -346,11 +351,7 @@ export class History {
 
   /** Bytes of blocks that the block tree does not know yet. */
   get unindexedBytes(): number {
-    let sum = this.tail.count > 0 ? this.tail.recordBytes : 0;
-    for (let i = this.#inTree; i < this.pending.length; i++) {
-      sum += (this.pending[i] as HistoryBlock).recordBytes;
-    }
-    return sum;
+    return this.#sealedBytes + (this.tail.count > 0 ? this.tail.recordBytes : 0);
   }
 
   /** Bytes of blocks in memory that no checkpoint has made durable. */
@@ -375,6 +376,7 @@ export class History {
       });
     }
     this.#inTree = this.pending.length;
+    this.#sealedBytes = 0;
   }
 
   /** The first `count` pending blocks are durable. */

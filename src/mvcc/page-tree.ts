@@ -31,6 +31,10 @@ export class PageTree {
   readonly layout: TreeLayout;
   readonly pager: Pager;
   groups: Group[];
+  /** Sums over all groups. */
+  visible = 0;
+  total = 0;
+  weight = 0;
   /** What the last `locate` found. */
   group: Group;
   ref: PageRef;
@@ -43,6 +47,11 @@ export class PageTree {
     this.layout = layout;
     this.pager = pager;
     this.groups = groups;
+    for (const group of groups) {
+      this.visible += group.visible;
+      this.total += group.total;
+      this.weight += group.weight;
+    }
     pager.payloadBytes.set(layout.id, layout.payloadBytes);
     this.page = new Page(layout.payloadBytes, 64);
     const group = new Group(layout.id, 0, new Uint8Array(0));
@@ -75,21 +84,12 @@ export class PageTree {
     if (slot >= 0) {
       const oldWeight = layout.weigh(page, slot);
       page.replace(slot, image);
-      const difference = layout.weigh(page, slot) - oldWeight;
-      ref.weight += difference;
-      group.weight += difference;
+      const weight = layout.weigh(page, slot) - oldWeight;
+      this.#add(page.visible - oldVisible, 0, weight);
     } else {
       const at = -1 - slot;
       page.insert(at, key, image);
-      const weight = layout.weigh(page, at);
-      ref.weight += weight;
-      group.weight += weight;
-      ref.total++;
-      group.total++;
-    }
-    if (page.visible !== oldVisible) {
-      ref.visible += page.visible - oldVisible;
-      group.visible += page.visible - oldVisible;
+      this.#add(page.visible - oldVisible, 1, layout.weigh(page, at));
     }
     if (revision > ref.newest) {
       ref.newest = revision;
@@ -107,18 +107,13 @@ export class PageTree {
 
   /** Removes the entry that `locate` found. */
   remove(slot: number): void {
-    const { group, ref, page } = this;
+    const { group, page } = this;
     this.pager.markDirty(group, page);
     const oldBytes = page.bytes.length;
     const oldVisible = page.visible;
     const weight = this.layout.weigh(page, slot);
     page.remove(slot);
-    ref.weight -= weight;
-    group.weight -= weight;
-    ref.total--;
-    group.total--;
-    ref.visible += page.visible - oldVisible;
-    group.visible += page.visible - oldVisible;
+    this.#add(page.visible - oldVisible, -1, -weight);
     this.pager.resized(page, oldBytes);
     if (page.count === 0) {
       this.#drop(group, this.#refIndex);
@@ -142,19 +137,6 @@ export class PageTree {
     return slot < -1 ? -2 - slot : this.#lastOfPrevious();
   }
 
-  /** Sums over all groups. */
-  totals(): { readonly visible: number; readonly total: number; readonly weight: number } {
-    let visible = 0;
-    let total = 0;
-    let weight = 0;
-    for (const group of this.groups) {
-      visible += group.visible;
-      total += group.total;
-      weight += group.weight;
-    }
-    return { visible, total, weight };
-  }
-
   /** Loads the last page, where that is to stay in memory. May throw MissingRecords. */
   pinLast(): void {
     const group = this.groups[this.groups.length - 1] as Group;
@@ -167,6 +149,20 @@ export class PageTree {
   findGroup(key: Uint8Array): number {
     this.#index ??= new FirstKeys(this.groups);
     return this.#index.find(key);
+  }
+
+  /** Counts a change of the page that the last `locate` found, on all levels. */
+  #add(visible: number, total: number, weight: number): void {
+    const { ref, group } = this;
+    ref.visible += visible;
+    ref.total += total;
+    ref.weight += weight;
+    group.visible += visible;
+    group.total += total;
+    group.weight += weight;
+    this.visible += visible;
+    this.total += total;
+    this.weight += weight;
   }
 
   #descend(key: Uint8Array): boolean {

@@ -221,13 +221,12 @@ export class MvccStore extends Reader implements Store {
   }
 
   get keyCount(): number {
-    return this.state.keys.totals().visible;
+    return this.state.keys.visible;
   }
 
   get sizeInUseBytes(): number {
     const { keys, leases, history } = this.state;
-    const blocks = history.tree.totals().weight + history.unindexedBytes;
-    return keys.totals().weight + leases.totals().weight + blocks;
+    return keys.weight + leases.weight + history.tree.weight + history.unindexedBytes;
   }
 
   get memoryBytes(): number {
