@@ -188,9 +188,11 @@ export class MembershipService {
   }
 }
 
-/** The error of ours whose text a peer's answer carries. */
+/** The error of ours whose text a peer's answer carries; the longest, as some begin like others. */
 function codeOf(error: unknown): ErrorCode | undefined {
   const text = error instanceof Error ? error.message : "";
   const codes = Object.keys(errorTable) as ErrorCode[];
-  return codes.find((code) => text.includes(errorTable[code].text));
+  return codes
+    .filter((code) => text.includes(errorTable[code].text))
+    .sort((a, b) => errorTable[b].text.length - errorTable[a].text.length)[0];
 }
