@@ -363,7 +363,7 @@ describe("flags", () => {
       });
     } catch (error) {
       const failure = error as { status: number; stderr: Buffer; stdout: Buffer };
-      output = `${failure.stderr}${failure.stdout}`;
+      output = Buffer.concat([failure.stderr, failure.stdout]).toString();
       exit = failure.status;
     }
     expect(output.replaceAll('\\"', '"')).toContain(message);

@@ -3,7 +3,7 @@
 
 import { expect } from "vitest";
 import * as wire from "../../src/wire/index.ts";
-import { bytes, prefixEnd, RawClient } from "./raw-client.ts";
+import { bytes, prefixEnd, type RawClient } from "./raw-client.ts";
 
 interface Codec<T> {
   create(partial?: Partial<T>): T;

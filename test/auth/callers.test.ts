@@ -1,0 +1,188 @@
+// Who calls: tokens, certificates, gateways; and tokens that this member has yet to hear of.
+
+import { describe, expect, it } from "vitest";
+import { toLogIndex, utf8 } from "../../src/base/index.ts";
+import type { CallContext } from "../../src/grpc/index.ts";
+import { Callers } from "../../src/api/callers.ts";
+import { HeldStream } from "../../src/api/held-stream.ts";
+import {
+  LeaseKeepAliveRequest,
+  LeaseKeepAliveResponse,
+  PermissionType,
+  RangeRequest,
+  WatchCreateRequest,
+  WatchRequest,
+  WatchResponse,
+} from "../../src/wire/index.ts";
+import { FakeNode } from "../api/fake-node.ts";
+import { FakeCall, FakeStream, makeWorld, settled } from "../api/harness.ts";
+
+const token = "abcdefghijklmnop.11";
+const range = "/etcdserverpb.KV/Range";
+
+function enable(node: FakeNode): void {
+  const { auth } = node;
+  for (const name of ["root", "user"]) {
+    auth.addUser(name, utf8("hash"), false);
+  }
+  auth.grantRole("root", "root");
+  auth.addRole("r");
+  const perm = { permType: PermissionType.READ, key: utf8("a"), rangeEnd: new Uint8Array(0) };
+  auth.grantPermission("r", perm);
+  auth.grantRole("user", "r");
+  auth.enable();
+}
+
+function certifiedCall(metadata: Record<string, string>): CallContext {
+  return {
+    path: range,
+    peer: { address: "1.2.3.4:5", certificateCommonName: "user", isEncrypted: true },
+    deadlineMs: undefined,
+    cancelled: false,
+    metadata: (name) => metadata[name],
+    onCancel: () => {},
+  };
+}
+
+describe("the caller", () => {
+  const node = new FakeNode();
+  const call = (metadata: Record<string, string> = {}): FakeCall => new FakeCall(range, metadata);
+  const certified = (metadata: Record<string, string> = {}): CallContext => certifiedCall(metadata);
+
+  it("is not asked for while authentication is off", () => {
+    const callers = new Callers(node, undefined, true);
+    expect(callers.of(call({ token: "nonsense" }))).toBeUndefined();
+    enable(node);
+    node.auth.issueToken("user", token, node.auth.revision);
+  });
+
+  it("is the user of a token, wherever that stands", () => {
+    const callers = new Callers(node, undefined, false);
+    const user = { user: "user", authRevision: node.auth.revision };
+    expect(callers.of(call({ token }))).toEqual(user);
+    expect(callers.of(call({ authorization: token }))).toEqual(user);
+    expect(callers.of(call({ authorization: `Bearer ${token}` }))).toEqual(user);
+    expect(callers.of(call({ token, authorization: "nonsense" }))).toEqual(user);
+    for (const bad of ["", "Bearer ", "Bearer", `bearer ${token}`, `${token} `, "x.11"]) {
+      expect(() => callers.of(call({ token: bad })), bad).toThrow("invalid auth token");
+    }
+    expect(callers.of(call())).toEqual({ user: "", authRevision: 0 });
+  });
+
+  it("is the name in a certificate only where that was asked for, and never behind a gateway", () => {
+    const user = { user: "user", authRevision: node.auth.revision };
+    const nobody = { user: "", authRevision: 0 };
+    const on = new Callers(node, undefined, true);
+    const off = new Callers(node, undefined, false);
+    expect(on.of(certified())).toEqual(user);
+    expect(off.of(certified())).toEqual(nobody);
+    expect(on.of(certified({ "grpcgateway-accept": "application/json" }))).toEqual(nobody);
+    expect(on.of(call())).toEqual(nobody);
+    // A token that is not good does not fall back on the certificate.
+    expect(() => on.of(certified({ token: "nonsense.1" }))).toThrow("invalid auth token");
+  });
+
+  it("may have a token that is yet to come", () => {
+    const callers = new Callers(node, undefined, false);
+    expect(callers.isAhead(call({ token: "abcdefghijklmnop.12" }))).toBe(true);
+    expect(callers.isAhead(call({ token: "Bearer abcdefghijklmnop.12" }))).toBe(true);
+    for (const known of [
+      token,
+      "zzz.11",
+      "zzz.1",
+      "zzz",
+      "zzz.",
+      ".99",
+      "a.b.99",
+      "a.1e9",
+      "a.99 ",
+    ]) {
+      expect(callers.isAhead(call({ token: known })), known).toBe(false);
+    }
+    expect(callers.isAhead(call())).toBe(false);
+  });
+});
+
+describe("a token that is not applied here yet", () => {
+  const ahead = "abcdefghijklmnop.50";
+
+  /** A node that hears of the token in its next ReadIndex round. */
+  function behind(user = "user"): ReturnType<typeof makeWorld> {
+    const world = makeWorld();
+    enable(world.node);
+    const { node } = world;
+    const read = node.read.bind(node);
+    node.read = (linearizable, body) => {
+      if (linearizable && node.statusOverrides.applied === undefined) {
+        node.statusOverrides = { applied: toLogIndex(60) };
+        node.auth.issueToken(user, ahead, node.auth.revision);
+      }
+      return read(linearizable, body);
+    };
+    return world;
+  }
+
+  it("is waited for by a call", async () => {
+    const world = behind();
+    const request = RangeRequest.encode(
+      RangeRequest.create({ key: utf8("a"), serializable: true }),
+    );
+    await world.call(range, request, { token: ahead });
+    expect(world.node.reads).toEqual([true, false]);
+    const unknown = world.call(range, request, { token: "abcdefghijklmnop.59" });
+    await expect(unknown).rejects.toMatchObject({ code: "invalidAuthToken" });
+  });
+
+  it("is waited for by a stream, whose messages keep", async () => {
+    const world = behind();
+    const stream = world.stream("/etcdserverpb.Watch/Watch", { token: ahead });
+    const create = WatchCreateRequest.create({ key: utf8("a") });
+    stream.send(WatchRequest.encode({ requestUnion: { kind: "createRequest", value: create } }));
+    expect(stream.written).toEqual([]);
+    expect(stream.paused).toBe(true);
+    await settled();
+    await settled();
+    expect(stream.paused).toBe(false);
+    expect(stream.written.map((bytes) => WatchResponse.decode(bytes))).toMatchObject([
+      { created: true, canceled: false },
+    ]);
+  });
+
+  it("keeps the order of messages and the end of them", async () => {
+    const world = behind("root");
+    world.node.leases.set(7n as never, 60);
+    const stream = world.stream("/etcdserverpb.Lease/LeaseKeepAlive", { token: ahead });
+    for (const id of [7n, 8n]) {
+      stream.send(LeaseKeepAliveRequest.encode({ id }));
+    }
+    stream.halfClose();
+    await settled();
+    await settled();
+    await settled();
+    const ids = stream.written.map((bytes) => LeaseKeepAliveResponse.decode(bytes).id);
+    expect(ids).toEqual([7n, 8n]);
+    expect(stream.ended).toBeNull();
+  });
+
+  it("that never comes ends the stream", async () => {
+    const world = behind();
+    const stream = world.stream("/etcdserverpb.Lease/LeaseKeepAlive", {
+      token: "abcdefghijklmnop.59",
+    });
+    await settled();
+    await settled();
+    expect(stream.ended).toMatchObject({ status: 16, message: "etcdserver: invalid auth token" });
+  });
+
+  it("passes a held stream's calls on", () => {
+    const call = new FakeStream("/a/B", { token });
+    const held = new HeldStream(call);
+    expect(held.path).toBe("/a/B");
+    expect(held.metadata("token")).toBe(token);
+    expect(held.peer).toBe(call.peer);
+    expect(held.write(Uint8Array.of(1))).toBe(true);
+    held.end();
+    expect(call.written).toHaveLength(1);
+    expect(call.ended).toBeNull();
+  });
+});
