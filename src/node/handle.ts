@@ -107,7 +107,7 @@ export interface Backup {
 export interface NodeHandle {
   /** Users, roles and permissions as applied here now; cheap. */
   readonly auth: AuthReader;
-  /** Who was given a simple token, which lives on as it is used; undefined for none that is known. */
+  /** Whose a simple token is, which lives on as it is used; undefined for none that is known. */
   userOfToken(token: string): string | undefined;
   /** Cheap: asked once or twice for every request. */
   status(): NodeStatus;
