@@ -2,7 +2,7 @@
 // and three. What is not served yet must fail as an older etcd would: with a word, not a hang.
 
 import { describe, expect, test } from "vitest";
-import { etcdctlInstalled, print, run } from "./etcdctl.ts";
+import { etcdctlInstalled, print, run, RunningEtcdctl } from "./etcdctl.ts";
 import { eventually, freshPrefix, roles, useTargets } from "./targets.ts";
 
 const target = useTargets();
@@ -157,5 +157,75 @@ describe.runIf(etcdctlInstalled).each(roles)("%s, hashed", (role) => {
       async () => (await client.call("status")).leader,
       (value) => expect(value).toBe(leader),
     );
+  });
+});
+
+describe.runIf(etcdctlInstalled).each(roles)("%s, changed", (role) => {
+  test("member add, update, promote and remove, of a learner that never starts", async () => {
+    const { client, ctl, fails, size } = use(role);
+    const peer = "--peer-urls=http://127.0.0.1:9";
+    let added = "";
+    // A cluster that has just started is not healthy enough for a change, for five seconds.
+    const add = (): Promise<string> => ctl(["member", "add", "new", "--learner", peer]);
+    await eventually(add, (out) => {
+      added = out;
+    });
+    const [, id = "", cluster = ""] =
+      /^Member +([0-9a-f]{1,16}) added to cluster +([0-9a-f]{1,16})\n/.exec(added) ?? [];
+    const told = (what: string): string =>
+      `Member ${id.padStart(16)} ${what} cluster ${cluster.padStart(16)}\n`;
+    expect(added).toContain('\nETCD_NAME="new"\nETCD_INITIAL_CLUSTER="');
+    expect(added).toContain("new=http://127.0.0.1:9");
+    expect(added).toContain('ETCD_INITIAL_CLUSTER_STATE="existing"\n');
+    const line = async (): Promise<string | undefined> =>
+      (await ctl(["member", "list"])).split("\n").find((text) => text.startsWith(id));
+    expect(await line()).toBe(`${id}, unstarted, , http://127.0.0.1:9, , true`);
+    expect(await ctl(["member", "update", id, "--peer-urls=http://127.0.0.1:10"])).toBe(
+      told("updated in"),
+    );
+    await eventually(line, (text) => expect(text).toContain(", http://127.0.0.1:10, "));
+    const refusals: [string[], string][] = [
+      [["member", "promote", id], "can only promote a learner member which is in sync with leader"],
+      [["member", "promote", "1"], "member not found"],
+      [["member", "remove", "1"], "member not found"],
+      [["member", "add", "x", "--peer-urls=http://127.0.0.1:10"], "Peer URLs already exists"],
+      [["member", "add", "x", "--learner", "--peer-urls=http://127.0.0.1:11"], "too many learner"],
+    ];
+    for (const [args, words] of refusals) {
+      const { exit, err } = await fails(args);
+      expect([exit, err], args.join(" ")).toEqual([1, expect.stringContaining(words)]);
+    }
+    expect(await ctl(["member", "remove", id])).toBe(told("removed from"));
+    expect((await client.call("memberList", { linearizable: true })).members).toHaveLength(size);
+    expect((await fails(["member", "remove", id])).err).toContain("member not found");
+    expect((await client.call("status")).errors).toEqual([]);
+  });
+
+  test("defrag", async () => {
+    const { ctl, endpoint, endpoints } = use(role);
+    expect(await ctl(["defrag"])).toBe(`Finished defragmenting etcd member[${endpoint}]\n`);
+    const all = await ctl(["defrag", "--cluster"]);
+    expect(all.match(/^Finished defragmenting etcd member/gm)).toHaveLength(endpoints.length);
+  });
+
+  test("make-mirror copies what is there and what comes", async () => {
+    const { ctl, endpoint, prefix } = use(role);
+    const destination = target(role === "one node" ? "leader of three" : "one node");
+    await ctl(["put", `${prefix}a`, "1"]);
+    using mirror = new RunningEtcdctl(endpoint, [
+      "make-mirror",
+      `--prefix=${prefix}`,
+      `--dest-prefix=mirror/${prefix}`,
+      destination.endpoint,
+    ]);
+    const mirrored = (): Promise<string> =>
+      print(destination.endpoint, ["get", `mirror/${prefix}`, "--prefix"]);
+    const pairs = (...names: string[]): string =>
+      names.map((name) => `mirror/${prefix}${name}\n1\n`).join("");
+    await eventually(mirrored, (out) => expect(out).toBe(pairs("a")));
+    await ctl(["put", `${prefix}b`, "1"]);
+    await ctl(["del", `${prefix}a`]);
+    await eventually(mirrored, (out) => expect(out).toBe(pairs("b")));
+    await mirror.interrupt();
   });
 });

@@ -101,6 +101,32 @@ describe.each(roles)("%s", (role) => {
     }
   });
 
+  test("members: what is refused", async () => {
+    const { members } = await client.call("memberList", { linearizable: true });
+    const [member] = members;
+    const id = member?.id ?? 0n;
+    const taken = { peerUrls: [...(member?.peerUrls ?? [])] };
+    const wrong = "etcdserver: given member URLs are invalid";
+    const unknown = { id: 12_345n, peerUrls: ["http://127.0.0.1:9"] };
+    const notFound = "etcdserver: member not found";
+    for (const peerUrls of [[], ["nonsense"], ["http://127.0.0.1"], ["http://127.0.0.1:1/path"]]) {
+      const add = client.call("memberAdd", { peerUrls, isLearner: true });
+      await expectRefused(add, status.INVALID_ARGUMENT, wrong);
+    }
+    const duplicate = "etcdserver: Peer URLs already exists";
+    await expectRefused(client.call("memberAdd", taken), status.FAILED_PRECONDITION, duplicate);
+    await expectRefused(client.call("memberRemove", unknown), status.NOT_FOUND, notFound);
+    await expectRefused(client.call("memberUpdate", unknown), status.NOT_FOUND, notFound);
+    await expectRefused(client.call("memberPromote", unknown), status.NOT_FOUND, notFound);
+    await expectRefused(
+      client.call("memberPromote", { id }),
+      status.FAILED_PRECONDITION,
+      "etcdserver: can only promote a learner member",
+    );
+    const after = await client.call("memberList", { linearizable: true });
+    expect(after.members).toEqual(members);
+  });
+
   test("no alarms", async () => {
     expect((await client.call("alarm")).alarms).toEqual([]);
   });

@@ -48,6 +48,26 @@ export const unaryMethods = {
     wire.MemberListRequest,
     wire.MemberListResponse,
   ),
+  memberAdd: method(
+    "/etcdserverpb.Cluster/MemberAdd",
+    wire.MemberAddRequest,
+    wire.MemberAddResponse,
+  ),
+  memberRemove: method(
+    "/etcdserverpb.Cluster/MemberRemove",
+    wire.MemberRemoveRequest,
+    wire.MemberRemoveResponse,
+  ),
+  memberUpdate: method(
+    "/etcdserverpb.Cluster/MemberUpdate",
+    wire.MemberUpdateRequest,
+    wire.MemberUpdateResponse,
+  ),
+  memberPromote: method(
+    "/etcdserverpb.Cluster/MemberPromote",
+    wire.MemberPromoteRequest,
+    wire.MemberPromoteResponse,
+  ),
   alarm: method(`${maintenance}/Alarm`, wire.AlarmRequest, wire.AlarmResponse),
   status: method(`${maintenance}/Status`, wire.StatusRequest, wire.StatusResponse),
   hash: method(`${maintenance}/Hash`, wire.HashRequest, wire.HashResponse),
