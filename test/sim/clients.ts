@@ -10,9 +10,9 @@ import {
   LeaseGrantRequest,
   LeaseRevokeRequest,
   PutRequest,
-  RangeRequest,
   TxnRequest,
 } from "../../src/wire/index.ts";
+import type { RangeRequest } from "../../src/wire/index.ts";
 import type { Revision } from "../../src/base/index.ts";
 import type { History, Operation, OperationKind } from "./history.ts";
 import type { LeaseBook } from "./leases.ts";
@@ -21,7 +21,7 @@ import { withOperation } from "./operation-id.ts";
 import type { Registers } from "./registers.ts";
 import { renderRange, renderResult } from "./render.ts";
 import type { Requests } from "./requests.ts";
-import { demand } from "./violation.ts";
+import { briefly, demand } from "./violation.ts";
 import type { World } from "./world.ts";
 
 export interface ReadAnswer {
@@ -181,15 +181,20 @@ export class Client {
   ): Operation {
     const operation = this.#begin(member, kind, undefined);
     const bytes = withOperation(encoded, operation.id);
-    this.#call(member, operation, (node) => node.propose(kind, bytes), (result) => {
-      if (result !== undefined) {
-        operation.answer = renderResult(result);
-        if (result.kind !== "error") {
-          this.#history.told(result.revision);
+    this.#call(
+      member,
+      operation,
+      (node) => node.propose(kind, bytes),
+      (result) => {
+        if (result !== undefined) {
+          operation.answer = renderResult(result);
+          if (result.kind !== "error") {
+            this.#history.told(result.revision);
+          }
         }
-      }
-      done(result);
-    });
+        done(result);
+      },
+    );
     return operation;
   }
 
@@ -250,14 +255,19 @@ export class Client {
     const { scheduler } = this.#world;
     const operation = this.#begin(member, "keepAlive", undefined);
     this.#leases.tried(id, scheduler.nowMs);
-    this.#call(member, operation, (node) => node.leaseKeepAlive(toLeaseId(id)), (seconds) => {
-      if (seconds !== undefined) {
-        operation.answer = `${seconds}`;
-        const { nowMs } = scheduler;
-        this.#later(() => this.#leases.renewed(id, seconds, operation.callMs, nowMs));
-      }
-      done();
-    });
+    this.#call(
+      member,
+      operation,
+      (node) => node.leaseKeepAlive(toLeaseId(id)),
+      (seconds) => {
+        if (seconds !== undefined) {
+          operation.answer = `${seconds}`;
+          const { nowMs } = scheduler;
+          this.#later(() => this.#leases.renewed(id, seconds, operation.callMs, nowMs));
+        }
+        done();
+      },
+    );
   }
 
   #timeToLive(member: SimMember, id: bigint, done: () => void): void {
@@ -316,9 +326,9 @@ export class Client {
       patience.cancel();
       operation.returnMs = scheduler.nowMs;
       if (error !== undefined) {
-        operation.error = error instanceof QuorateError ? error.code : String(error);
+        operation.error = error instanceof QuorateError ? error.code : briefly(error);
         if (!(error instanceof QuorateError)) {
-          this.#world.trace(`${operation.kind} ${operation.id} failed: ${String(error)}`);
+          this.#world.trace(`${operation.kind} ${operation.id} failed: ${briefly(error)}`);
         }
       }
       try {

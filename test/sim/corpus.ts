@@ -21,7 +21,9 @@ export function regressions(): Regression[] {
     .filter((name) => name.endsWith(".json"))
     .sort()
     .map((name) => {
-      const { found, options } = JSON.parse(readFileSync(join(directory, name), "utf8")) as Regression;
+      const { found, options } = JSON.parse(
+        readFileSync(join(directory, name), "utf8"),
+      ) as Regression;
       return { name, found, options };
     });
 }

@@ -33,7 +33,9 @@ function hashes(poolThreads: number): Promise<string[]> {
       output += chunk.toString();
     });
     child.on("error", reject);
-    child.on("close", () => resolve(output.split("\n").filter((line) => /^\d+ [0-9a-f]{8}$/.test(line))));
+    child.on("close", () =>
+      resolve(output.split("\n").filter((line) => /^\d+ [0-9a-f]{8}$/.test(line))),
+    );
   });
 }
 

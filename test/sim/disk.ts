@@ -15,8 +15,8 @@ import type {
 import type { Device } from "./device.ts";
 import { DurableLog } from "./durable-log.ts";
 import { EngineFiles, VirtualEngine } from "./virtual-engine.ts";
-import { VirtualWal, createWalFiles, openVirtualWal, replayFiles } from "./virtual-wal.ts";
-import type { WalFiles } from "./virtual-wal.ts";
+import { createWalFiles, openVirtualWal, replayFiles } from "./virtual-wal.ts";
+import type { VirtualWal, WalFiles } from "./virtual-wal.ts";
 
 export interface DiskBeginning {
   readonly identity: WalIdentity;
@@ -210,4 +210,3 @@ class OpenVirtualDisk implements NodeDisk {
     await this.#engine.close();
   }
 }
-

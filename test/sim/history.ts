@@ -40,9 +40,7 @@ export class History {
   knownRevision = 1;
   #nextId = 1;
 
-  begin(
-    operation: Pick<Operation, "client" | "member" | "kind" | "callMs" | "range">,
-  ): Operation {
+  begin(operation: Pick<Operation, "client" | "member" | "kind" | "callMs" | "range">): Operation {
     const begun: Operation = {
       ...operation,
       id: this.#nextId++,

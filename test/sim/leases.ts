@@ -28,7 +28,9 @@ export class LeaseBook {
 
   /** Leases that clients know of and that were not seen to end. */
   get known(): bigint[] {
-    return [...this.#leases.values()].filter((one) => one.endedMs === undefined).map(({ id }) => id);
+    return [...this.#leases.values()]
+      .filter((one) => one.endedMs === undefined)
+      .map(({ id }) => id);
   }
 
   granted(id: bigint, ttlSeconds: number, callMs: number): void {

@@ -149,7 +149,10 @@ export class Ledger {
   #noteVote(voter: MemberId, term: number, candidate: MemberId): void {
     const name = `${voter} ${term}`;
     const known = this.#votes.get(name);
-    demand(known === undefined || known === candidate, () => `two votes of ${voter} in term ${term}`);
+    demand(
+      known === undefined || known === candidate,
+      () => `two votes of ${voter} in term ${term}`,
+    );
     this.#votes.set(name, candidate);
   }
 

@@ -175,4 +175,3 @@ export class SimMember {
     this.disk.crash(rng, power);
   }
 }
-

@@ -56,7 +56,10 @@ export class Model {
   /** By revision; the first two are empty. */
   readonly events: ModelEvent[][] = [[], []];
   readonly leases = new Map<bigint, number>();
-  readonly #versions = new Map<string, { readonly revision: number; readonly pair: Pair | undefined }[]>();
+  readonly #versions = new Map<
+    string,
+    { readonly revision: number; readonly pair: Pair | undefined }[]
+  >();
   #open: ModelEvent[] = [];
 
   get pairs(): ReadonlyMap<string, Pair> {

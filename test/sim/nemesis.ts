@@ -273,9 +273,7 @@ export class Nemesis {
     }
     const links = linksOf(kind, members, victim, this.#rng);
     const fault = faultOf(kind, this.#rng, options.electionTimeoutMs);
-    this.#world.trace(
-      `${kind}: ${links.map(([from, to]) => `${from.name}>${to.name}`).join(" ")}`,
-    );
+    this.#world.trace(`${kind}: ${links.map(([from, to]) => `${from.name}>${to.name}`).join(" ")}`);
     for (const [from, to] of links) {
       network.setFault(from.id, to.id, fault);
     }
@@ -312,8 +310,7 @@ function linksOf(
     case "bridge":
       // Two halves that only the victim connects.
       return all.filter(
-        ([from, to]) =>
-          from !== victim && to !== victim && from.position % 2 !== to.position % 2,
+        ([from, to]) => from !== victim && to !== victim && from.position % 2 !== to.position % 2,
       );
     case "ring":
       // Everybody hears and is heard by the two neighbours only.

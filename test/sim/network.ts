@@ -154,7 +154,8 @@ export class SimNetwork {
   ): void {
     const name = linkName(from, to);
     const nowMs = this.#scheduler.nowMs;
-    let atMs = nowMs + 0.1 + this.#rng.below(100) / 200 + fault.delayMs * (this.#rng.below(1000) / 1000);
+    let atMs =
+      nowMs + 0.1 + this.#rng.below(100) / 200 + fault.delayMs * (this.#rng.below(1000) / 1000);
     if (this.#chance(fault.reordering)) {
       this.counters.reordered++;
       atMs += this.#rng.below(50);
@@ -215,14 +216,19 @@ class AttachedNetwork implements PeerNetwork {
     }
     const bytes = new Uint8Array(Buffer.concat(frame.parts));
     this.#world.onSend(this.#self, to, frame.type, bytes);
-    this.#world.carry(this.#self, to, (handlers) => {
-      if (handlers.isRemoved(this.#self)) {
-        this.#world.refuse(to, this.#self);
-      } else {
-        this.#world.met(this.#self, to);
-        ignoringDecodeErrors(() => handlers.onFrame(this.#self, { type: frame.type, bytes }));
-      }
-    }, isRepeatable(bytes));
+    this.#world.carry(
+      this.#self,
+      to,
+      (handlers) => {
+        if (handlers.isRemoved(this.#self)) {
+          this.#world.refuse(to, this.#self);
+        } else {
+          this.#world.met(this.#self, to);
+          ignoringDecodeErrors(() => handlers.onFrame(this.#self, { type: frame.type, bytes }));
+        }
+      },
+      isRepeatable(bytes),
+    );
   }
 
   #mayReach(to: MemberId): boolean {
@@ -299,10 +305,7 @@ class AttachedNetwork implements PeerNetwork {
 }
 
 /** The chunks, or a stream that breaks off after `arriving` of them. */
-async function* each(
-  chunks: readonly Uint8Array[],
-  arriving: number,
-): AsyncIterable<Uint8Array> {
+async function* each(chunks: readonly Uint8Array[], arriving: number): AsyncIterable<Uint8Array> {
   yield* chunks.slice(0, arriving);
   if (arriving < chunks.length) {
     throw new Error("the transfer broke off");

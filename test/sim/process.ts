@@ -40,7 +40,8 @@ export class SimProcess {
 
   readonly clock: Clock = {
     monotonicMs: () => this.#monotonicMs(),
-    wallMs: () => 1_700_000_000_000 + this.#fault.wallOffsetMs + this.#wallJumpMs + this.#monotonicMs(),
+    wallMs: () =>
+      1_700_000_000_000 + this.#fault.wallOffsetMs + this.#wallJumpMs + this.#monotonicMs(),
     after: (delayMs, callback) => this.after(delayMs / this.#fault.rate, callback),
     soon: (callback) => {
       this.after(turnMs, callback);

@@ -1,6 +1,11 @@
 // Answers of a node as text, for comparing with those of the model.
 
-import type { CommandResult, RangeResult, StoredKeyValue, TxnOpResult } from "../../src/node/index.ts";
+import type {
+  CommandResult,
+  RangeResult,
+  StoredKeyValue,
+  TxnOpResult,
+} from "../../src/node/index.ts";
 import { KeyValue } from "../../src/wire/index.ts";
 import { renderPair, text } from "./model.ts";
 
@@ -8,7 +13,9 @@ export function renderStored(stored: StoredKeyValue | undefined): string {
   if (stored === undefined) {
     return "-";
   }
-  const { key, value, createRevision, modRevision, version, lease } = KeyValue.decode(stored.message);
+  const { key, value, createRevision, modRevision, version, lease } = KeyValue.decode(
+    stored.message,
+  );
   return renderPair({
     key: text(key),
     value: text(value),

@@ -93,7 +93,10 @@ export class Scheduler {
       if (child >= heap.length) {
         break;
       }
-      if (child + 1 < heap.length && isBefore(heap[child + 1] as SimEvent, heap[child] as SimEvent)) {
+      if (
+        child + 1 < heap.length &&
+        isBefore(heap[child + 1] as SimEvent, heap[child] as SimEvent)
+      ) {
         child++;
       }
       if (!isBefore(heap[child] as SimEvent, last)) {

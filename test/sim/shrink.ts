@@ -6,10 +6,7 @@ import type { SimOptions } from "./options.ts";
 import { playLife } from "./run.ts";
 import type { Report } from "./run.ts";
 
-export async function shrink(
-  failing: Report,
-  tell: (line: string) => void,
-): Promise<Report> {
+export async function shrink(failing: Report, tell: (line: string) => void): Promise<Report> {
   let smallest = failing;
   const tries = async (options: SimOptions, what: string): Promise<boolean> => {
     const report = await playLife(options);

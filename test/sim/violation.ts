@@ -9,3 +9,8 @@ export function demand(condition: boolean, message: string | (() => string)): as
     throw new Violation(typeof message === "string" ? message : message());
   }
 }
+
+/** An error, or whatever else was thrown, in one line. */
+export function briefly(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : JSON.stringify(error);
+}

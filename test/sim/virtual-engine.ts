@@ -117,8 +117,7 @@ class RowReader implements EngineReader {
     const rows: Row[] = [];
     const { from, to } = range;
     const chosen = [...this.#rows().values()].filter(
-      ({ key }) =>
-        compareBytes(key, from) >= 0 && (to === undefined || compareBytes(key, to) < 0),
+      ({ key }) => compareBytes(key, from) >= 0 && (to === undefined || compareBytes(key, to) < 0),
     );
     chosen.sort((a, b) => compareBytes(a.key, b.key));
     if (range.reverse === true) {

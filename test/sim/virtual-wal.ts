@@ -89,7 +89,9 @@ export function createWalFiles(
 interface Replayed {
   readonly state: WalState;
   readonly recovered: WalRecovered;
-  readonly torn: { readonly segment: Segment; readonly from: number; readonly to: number } | undefined;
+  readonly torn:
+    | { readonly segment: Segment; readonly from: number; readonly to: number }
+    | undefined;
 }
 
 /** Reads the files as open-wal.ts does. Throws CorruptionError. */
@@ -239,10 +241,14 @@ export class VirtualWal implements Wal {
       try {
         const size = batchSizeBytes(batch);
         if (size > 0) {
-          await this.#writeBatch(size, (encoder) => encoder.batch(batch), () => {
-            this.#files.durable.apply(batch);
-            this.#files.onWrote(batch.entries);
-          });
+          await this.#writeBatch(
+            size,
+            (encoder) => encoder.batch(batch),
+            () => {
+              this.#files.durable.apply(batch);
+              this.#files.onWrote(batch.entries);
+            },
+          );
           this.#remember(batch);
         }
       } finally {
@@ -254,9 +260,13 @@ export class VirtualWal implements Wal {
   markSnapshot(meta: SnapshotMeta, keepFrom: LogIndex): Promise<void> {
     assert(keepFrom <= meta.index + 1, "a log may be cut only below its snapshot mark");
     return this.#serially(async () => {
-      await this.#writeBatch(markSizeBytes(meta), (encoder) => encoder.mark(meta), () => {
-        this.#files.durable.mark(meta);
-      });
+      await this.#writeBatch(
+        markSizeBytes(meta),
+        (encoder) => encoder.mark(meta),
+        () => {
+          this.#files.durable.mark(meta);
+        },
+      );
       this.#snapshot = meta;
       await this.#removeBelow(keepFrom);
     });
@@ -268,7 +278,11 @@ export class VirtualWal implements Wal {
 
   async close(): Promise<void> {
     await this.#serially(() =>
-      this.#writeBatch(64, (encoder) => encoder.closed(), () => {}),
+      this.#writeBatch(
+        64,
+        (encoder) => encoder.closed(),
+        () => {},
+      ),
     ).catch(() => {});
   }
 

@@ -175,14 +175,17 @@ export class WatchRecord {
       .slice(Math.max(0, from), to + 1)
       .flat()
       .filter(
-        (event) =>
-          isIn(event.key, key, rangeEnd) && !(event.kind === "put" ? noPut : noDelete),
+        (event) => isIn(event.key, key, rangeEnd) && !(event.kind === "put" ? noPut : noDelete),
       );
   }
 }
 
 function takenEvent({ event, previous }: WatchEvent): TakenEvent {
-  return { revision: event.revision, text: renderStoredEvent(event), previous: renderStored(previous) };
+  return {
+    revision: event.revision,
+    text: renderStoredEvent(event),
+    previous: renderStored(previous),
+  };
 }
 
 function renderStoredEvent(event: StoredEvent): string {

@@ -22,7 +22,7 @@ import type { MemberSurroundings } from "./member.ts";
 import { SimNetwork } from "./network.ts";
 import type { SimOptions } from "./options.ts";
 import { Scheduler } from "./scheduler.ts";
-import { Violation, demand } from "./violation.ts";
+import { Violation, briefly, demand } from "./violation.ts";
 
 /** A process that ended by itself is gone after this, milliseconds. */
 const exitMs = 5;
@@ -122,7 +122,7 @@ export class World {
   fail(error: unknown): void {
     if (this.#failure === undefined) {
       this.#failure = error;
-      this.trace(`FAILED ${String(error)}`);
+      this.trace(`FAILED ${briefly(error)}`);
     }
   }
 
@@ -279,7 +279,7 @@ export class World {
   }
 
   #onStopped(member: SimMember, error: unknown): void {
-    this.trace(`${member.name} stops by itself: ${String(error)}`);
+    this.trace(`${member.name} stops by itself: ${briefly(error)}`);
     if (error instanceof RemovedError) {
       this.#remove(member);
       return;
@@ -298,15 +298,13 @@ export class World {
   }
 
   #onRefused(member: SimMember, error: unknown): void {
-    this.trace(`${member.name} cannot start: ${String(error)}`);
+    this.trace(`${member.name} cannot start: ${briefly(error)}`);
     if (error instanceof RemovedError) {
       this.#remove(member);
       return;
     }
     if (!(error instanceof StorageError && member.mayFail)) {
-      this.fail(
-        new Violation(`${member.name} cannot start: ${describe(error)}`, { cause: error }),
-      );
+      this.fail(new Violation(`${member.name} cannot start: ${describe(error)}`, { cause: error }));
       return;
     }
     this.marks.hit("start refused");
@@ -345,7 +343,9 @@ export class World {
       (fields: object, message: string): void => {
         if (this.#trace !== undefined) {
           const { err } = fields as { err?: unknown };
-          this.trace(`${member.name} ${level} ${message}${err === undefined ? "" : ` (${String(err)})`}`);
+          this.trace(
+            `${member.name} ${level} ${message}${err === undefined ? "" : ` (${briefly(err)})`}`,
+          );
         }
       };
     return { debug: () => {}, info: line("info"), warn: line("warn"), error: line("error") };
@@ -353,5 +353,5 @@ export class World {
 }
 
 function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return error instanceof Error ? (error.stack ?? error.message) : briefly(error);
 }

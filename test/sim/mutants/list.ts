@@ -158,7 +158,8 @@ export const mutants: readonly Mutant[] = [
     file: "src/node/checkpointer.ts",
     find: "used = { value: use(meta, this.#engine) };",
     replace:
-      "used = { value: use({ ...meta, index: (meta.index + 1) as typeof meta.index }, this.#engine) };",
+      "const index = (meta.index + 1) as typeof meta.index;\n" +
+      "      used = { value: use({ ...meta, index }, this.#engine) };",
   },
   {
     name: "install-without-quiesce",
@@ -228,6 +229,7 @@ export const mutants: readonly Mutant[] = [
     bug: "a nested txn compares with what the txn itself has written",
     file: "src/apply/txn.ts",
     find: "const responses = this.operations(nested);",
-    replace: "const responses = this.operations({ ...nested, operations: nested.operations.slice(1) });",
+    replace:
+      "const responses = this.operations({ ...nested, operations: nested.operations.slice(1) });",
   },
 ];

@@ -41,7 +41,10 @@ function plant(mutant: Mutant): string {
     rmSync(copy, { recursive: true });
     throw new Error(`${mutant.name}: its place is not once in ${mutant.file}`);
   }
-  writeFileSync(path, source.replace(mutant.find, () => mutant.replace));
+  writeFileSync(
+    path,
+    source.replace(mutant.find, () => mutant.replace),
+  );
   return copy;
 }
 
