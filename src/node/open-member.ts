@@ -6,7 +6,12 @@ import type { ClusterId, HardState, LogIndex, MemberId, Rng, SnapshotMeta } from
 import { Membership } from "../membership/index.ts";
 import { bootstrapState, emptyConf, joinState } from "../raft/index.ts";
 import { type PeerTransport, tcpTransport } from "../peer/index.ts";
-import { createDataDirectory, hasDataDirectory, openDataDirectory } from "../storage/index.ts";
+import {
+  createDataDirectory,
+  hasDataDirectory,
+  openDataDirectory,
+  withAdvice,
+} from "../storage/index.ts";
 import type { DataDirectory } from "../storage/index.ts";
 import type { Member } from "./handle.ts";
 import { deriveClusterId, deriveMemberId } from "./ids.ts";
@@ -73,7 +78,7 @@ export async function openMember(
     return { clusterId, memberId, disk, opened };
   } catch (error) {
     await disk.close();
-    throw error;
+    throw withAdvice(error);
   }
 }
 

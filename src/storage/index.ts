@@ -35,6 +35,7 @@ export { LogImage } from "./log-image.ts";
 export { createMemoryEngine } from "./memory-engine.ts";
 export { createWal, openWal } from "./open-wal.ts";
 export type { WalBeginning, WalOptions } from "./open-wal.ts";
+export { withAdvice } from "./rejoin-advice.ts";
 export { fillFromSnapshot, streamSnapshot } from "./snapshot-stream.ts";
 export type { SnapshotHeader } from "./snapshot-stream.ts";
 export {
