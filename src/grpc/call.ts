@@ -8,7 +8,7 @@
 import { type GrpcStatus, grpcStatus } from "../base/index.ts";
 import {
   type CallContext,
-  type HttpReply,
+  type HttpAnswer,
   type HttpRequest,
   type PeerInfo,
   RpcError,
@@ -24,7 +24,7 @@ export interface CallOwner {
   readonly peer: PeerInfo;
   readonly messageBytesMax: number;
   readonly sender: Sender;
-  readonly answerHttp: ((request: HttpRequest) => HttpReply | Promise<HttpReply>) | undefined;
+  readonly answerHttp: ((request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>) | undefined;
   /** So much waits for the client that no further reply may join it. */
   readonly overfull: boolean;
   /** True when the call was taken to be run later, because too much waits for the client. */

@@ -4,7 +4,7 @@
 
 import { equalBytes, type GrpcStatus } from "../base/index.ts";
 import { type Call, type CallOwner, type HeldCall, RefusedCall } from "./call.ts";
-import type { GrpcServerOptions, HttpReply, HttpRequest, PeerInfo } from "./contract.ts";
+import type { GrpcServerOptions, HttpAnswer, HttpRequest, PeerInfo } from "./contract.ts";
 import { FloodGuard } from "./flood-guard.ts";
 import { type ConnectionError, type ErrorCode, errorCode } from "./frame.ts";
 import { serverSettings } from "./frame-writer.ts";
@@ -45,7 +45,7 @@ export class Connection implements CallOwner {
   readonly credit: ReceiveCredit;
   readonly sender: Sender;
   readonly messageBytesMax: number;
-  readonly answerHttp: ((request: HttpRequest) => HttpReply | Promise<HttpReply>) | undefined;
+  readonly answerHttp: ((request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>) | undefined;
   nowMs: number;
   /** Within a chunk nobody is asked to flush: whoever handed it in does so at its end. */
   receiving = false;

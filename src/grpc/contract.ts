@@ -106,6 +106,8 @@ export interface HttpRequest {
   header(name: string): string | undefined;
   readonly body: Uint8Array;
   readonly peer: PeerInfo;
+  /** Calls back once when the client has gone before the reply was complete. */
+  readonly onClosed?: (callback: () => void) => void;
 }
 
 export interface HttpReply {
@@ -114,6 +116,25 @@ export interface HttpReply {
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Uint8Array;
 }
+
+/** A reply that is written piece by piece. */
+export interface HttpStreamingReply {
+  readonly stream: (sink: HttpSink) => void;
+}
+
+/** Where a streaming reply goes: `start` and then pieces and `end`, or one reply in its place. */
+export interface HttpSink {
+  start(status: number, headers: HttpReply["headers"]): void;
+  /** False asks to wait for `onDrain`. */
+  write(text: string): boolean;
+  end(): void;
+  replyInstead(reply: HttpReply): void;
+  onDrain(callback: () => void): void;
+  /** Bytes written that the connection has not taken. */
+  readonly queuedBytes: number;
+}
+
+export type HttpAnswer = HttpReply | HttpStreamingReply;
 
 export interface GrpcServerOptions {
   /** Largest request message, bytes. */
@@ -134,7 +155,7 @@ export interface GrpcServerOptions {
    * Answers requests whose content-type is not gRPC's; without it they get 415, as from grpc-go.
    * Only the direct implementation has it.
    */
-  readonly onHttpRequest?: ((request: HttpRequest) => HttpReply | Promise<HttpReply>) | undefined;
+  readonly onHttpRequest?: ((request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>) | undefined;
 }
 
 /** A server that is given connections, already known to speak HTTP/2. */

@@ -1,8 +1,8 @@
-// A request over HTTP/2 that is not gRPC: the whole body, then the whole answer.
+// A request over HTTP/2 that is not gRPC: the whole body, then the answer, whole or in pieces.
 
-import { grpcStatus } from "../base/index.ts";
+import { grpcStatus, utf8 } from "../base/index.ts";
 import { Call } from "./call.ts";
-import type { HttpReply, HttpRequest } from "./contract.ts";
+import type { HttpAnswer, HttpReply, HttpRequest, HttpSink } from "./contract.ts";
 import { rpcErrorFrom } from "./handler-error.ts";
 import { headerValue } from "./request-head.ts";
 
@@ -11,6 +11,7 @@ const noBody = new Uint8Array(0);
 export class HttpExchange extends Call {
   #body: Uint8Array[] = [];
   #bodyBytes = 0;
+  #onDrain: (() => void) | undefined;
 
   open(): void {}
 
@@ -63,12 +64,58 @@ export class HttpExchange extends Call {
       header: (name) => headerValue(head, name),
       body: Buffer.concat(this.#body),
       peer: this.peer,
+      onClosed: (callback) => this.onCancel(callback),
     };
   }
 
-  #settled(reply: HttpReply): void {
-    this.#answer(reply);
+  #settled(answer: HttpAnswer): void {
+    if ("stream" in answer) {
+      if (!this.ended) {
+        answer.stream(this.#sink());
+      }
+    } else {
+      this.#answer(answer);
+    }
     this.handlerSettled();
+  }
+
+  override onQueueDrained(): void {
+    this.#onDrain?.();
+  }
+
+  #sink(): HttpSink {
+    const queued = (): number => this.partsBytes;
+    const { sender } = this.owner;
+    return {
+      start: (status, headers) => {
+        if (!this.ended) {
+          sender.httpHead(this, status, headers, false);
+        }
+      },
+      write: (text) => {
+        if (this.ended) {
+          return true;
+        }
+        if (this.owner.overfull) {
+          this.refuseOverfull();
+          return true;
+        }
+        return sender.httpBody(this, utf8(text), false);
+      },
+      end: () => {
+        if (!this.ended) {
+          this.finish(grpcStatus.ok);
+          sender.httpBody(this, noBody, true);
+        }
+      },
+      replyInstead: (reply) => this.#answer(reply),
+      onDrain: (callback) => {
+        this.#onDrain = callback;
+      },
+      get queuedBytes() {
+        return queued();
+      },
+    };
   }
 
   #failed(error: unknown): void {
@@ -82,7 +129,11 @@ export class HttpExchange extends Call {
       const length = ["content-length", String(reply.body.length)] as const;
       // The answer to HEAD has the length of the body that GET would get, but no body.
       const body = this.head.method === "HEAD" ? noBody : reply.body;
-      this.owner.sender.http(this, reply.status, [...reply.headers, length], body);
+      const { sender } = this.owner;
+      sender.httpHead(this, reply.status, [...reply.headers, length], body.length === 0);
+      if (body.length > 0) {
+        sender.httpBody(this, body, true);
+      }
     }
   }
 }

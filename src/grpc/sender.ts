@@ -185,26 +185,40 @@ export class Sender {
     this.#closed(stream);
   }
 
-  /** A whole answer that is not gRPC. */
-  http(
+  /** The head of an answer that is not gRPC; `isWhole` when no body follows. */
+  httpHead(
     stream: OutgoingStream,
     status: number,
     headers: readonly (readonly [string, string])[],
-    body: Uint8Array,
+    isWhole: boolean,
   ): void {
     this.#answers++;
     stream.headersSent = true;
     const block = this.encoder.httpHeaders(status, headers);
-    this.writer.headers(stream.id, block, body.length === 0, this.#frameBytesMax);
+    this.writer.headers(stream.id, block, isWhole, this.#frameBytesMax);
     this.#wake();
-    if (body.length === 0) {
+    if (isWhole) {
       this.#closed(stream);
-      return;
     }
-    stream.endStatus = endsPlain;
+  }
+
+  /** A piece of its body, the last one or not; false when the queue is above its bound. */
+  httpBody(stream: OutgoingStream, body: Uint8Array, isLast: boolean): boolean {
+    if (isLast) {
+      stream.endStatus = endsPlain;
+    }
     this.#enqueue(stream, body);
-    this.#makeReady(stream);
-    this.pump();
+    if (stream.partsBytes > 0) {
+      this.#makeReady(stream);
+      this.pump();
+    } else if (isLast) {
+      this.#answers++;
+      this.writer.dataHeader(stream.id, 0, true);
+      this.#wake();
+      this.#closed(stream);
+    }
+    stream.drainDue ||= stream.partsBytes > streamQueueBytesMax;
+    return !stream.drainDue;
   }
 
   /** Drops what a stream still wants to send. */

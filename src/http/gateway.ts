@@ -5,7 +5,7 @@
 // texts of the body. What begins with /v3beta/ means the same. Over a WebSocket (gateway-socket.ts)
 // requests can be added to a stream while it lives.
 //
-// Limits: a request's body is read whole before anything is done; streams need HTTP/1.1.
+// Limits: a request's body is read whole before anything is done.
 
 import { grpcStatus, type GrpcStatus, utf8 } from "../base/index.ts";
 import type { HttpReply, MethodHandler, Service, UnaryHandler } from "../grpc/contract.ts";

@@ -11,8 +11,8 @@
 // access.ts to say, before anything else is looked at. Addresses for monitoring alone have health
 // and /metrics and no such rules.
 //
-// Limits: bodies are read whole, within the request limit; replies that never end (watch) and
-// WebSockets (websocket.ts, gateway-socket.ts) go over HTTP/1.1 only.
+// Limits: bodies are read whole, within the request limit; WebSockets (websocket.ts,
+// gateway-socket.ts) go over HTTP/1.1 only.
 
 import type { Server } from "node:http";
 import type { Logger, MetricsRegistry } from "../base/index.ts";
@@ -65,7 +65,7 @@ export interface HttpOptions {
 /** One way in: the same paths over HTTP/2 and HTTP/1.1. */
 export interface HttpEntrance {
   /** For GrpcServerOptions.onHttpRequest: what comes over HTTP/2 without being gRPC. */
-  readonly handle: (request: HttpRequest) => Promise<HttpReply>;
+  readonly handle: (request: HttpRequest) => Promise<DoorReply>;
   /** For ClientPortOptions.http: what comes over HTTP/1.1. */
   readonly server: Server;
 }
@@ -103,7 +103,7 @@ export function createHttpDoor(options: HttpOptions): HttpDoor {
 
 function entrance(handlers: DoorHandlers, { bodyBytesMax, logger }: HttpOptions): HttpEntrance {
   return {
-    handle: async (request) => whole(await handlers.handle(request)),
+    handle: async (request) => handlers.handle(request),
     server: createHttpServer(handlers, bodyBytesMax, logger),
   };
 }
@@ -154,11 +154,6 @@ function clientHandlers(
 
 function notFound(): HttpReply {
   return errorReply(404, "404 page not found");
-}
-
-/** Where replies must be whole, those that never end are refused. */
-function whole(answer: DoorReply): HttpReply {
-  return "stream" in answer ? errorReply(501, "streams need HTTP/1.1 here") : answer;
 }
 
 function versionReply({ etcdServer, etcdCluster, storage, quorate }: HttpVersions): HttpReply {

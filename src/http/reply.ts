@@ -1,33 +1,13 @@
 // Replies as Go's net/http makes them, which probes and scripts written for etcd compare with.
 
 import { utf8 } from "../base/index.ts";
-import type { HttpReply, HttpRequest } from "../grpc/contract.ts";
+import type { HttpAnswer, HttpReply, HttpRequest, HttpSink } from "../grpc/contract.ts";
 
 export type HttpHandler = (request: DoorRequest) => HttpReply | Promise<HttpReply>;
 
-/** A request that may also tell when its client has gone before the reply was complete. */
-export interface DoorRequest extends HttpRequest {
-  readonly onClosed?: (callback: () => void) => void;
-}
-
-/** A reply that is written piece by piece. */
-export interface StreamingReply {
-  readonly stream: (sink: StreamSink) => void;
-}
-
-export type DoorReply = HttpReply | StreamingReply;
-
-/** Where a streaming reply goes: `start` and then pieces and `end`, or one reply in its place. */
-export interface StreamSink {
-  start(status: number, headers: HttpReply["headers"]): void;
-  /** False asks to wait for `onDrain`. */
-  write(text: string): boolean;
-  end(): void;
-  replyInstead(reply: HttpReply): void;
-  onDrain(callback: () => void): void;
-  /** Bytes written that the connection has not taken. */
-  readonly queuedBytes: number;
-}
+export type DoorRequest = HttpRequest;
+export type DoorReply = HttpAnswer;
+export type StreamSink = HttpSink;
 
 const plainText = "text/plain; charset=utf-8";
 

@@ -53,6 +53,11 @@ async function makeMembers(
   return members;
 }
 
+/** The last one of a flag counts. */
+function addFlags(member: MemberProcess | undefined, ...flags: readonly string[]): void {
+  (member?.options.flags as string[] | undefined)?.push(...flags);
+}
+
 function peerFlags(leaf: Leaf, authority = ca): string[] {
   return [
     `--peer-cert-file=${leaf.certFile}`,
@@ -97,11 +102,7 @@ describe("between members", () => {
     ]);
     for (const member of cluster) {
       const url = `https://${member.endpoint}`;
-      // The last one of a flag counts.
-      (member.options.flags as string[]).push(
-        `--listen-client-urls=${url}`,
-        `--advertise-client-urls=${url}`,
-      );
+      addFlags(member, `--listen-client-urls=${url}`, `--advertise-client-urls=${url}`);
     }
     await Promise.all(cluster.map((member) => member.start()));
     const endpoints = cluster.map((member) => `https://${member.endpoint}`);
@@ -170,8 +171,8 @@ describe("between members", () => {
     const [one, two] = cluster;
     const url = (member: MemberProcess | undefined): string =>
       `https://127.0.0.1:${member?.options.peerPort}`;
-    (one?.options.flags as string[]).push(`--initial-cluster=node1=${url(one)}`);
-    (two?.options.flags as string[]).push("--initial-cluster-state=existing");
+    addFlags(one, `--initial-cluster=node1=${url(one)}`);
+    addFlags(two, "--initial-cluster-state=existing");
     await one?.start();
     const added = await etcdctl(
       `--endpoints=${one?.endpoint}`,
@@ -197,7 +198,7 @@ describe("between members", () => {
     const cluster = await makeMembers(3, () => ["--peer-auto-tls", "--auto-tls"]);
     const [one] = cluster;
     const both = `https://${one?.endpoint},http://${one?.endpoint}`;
-    (one?.options.flags as string[]).push(`--listen-client-urls=${both}`);
+    addFlags(one, `--listen-client-urls=${both}`);
     await Promise.all(cluster.map((member) => member.start()));
     const made = join(one?.options.dataDirectory ?? "", "fixtures/client/cert.pem");
     expect(existsSync(made)).toBe(true);
@@ -280,7 +281,6 @@ describe("a member alone", () => {
   it("takes its certificates from a configuration file, and refuses bad ones", async () => {
     const { certFile, keyFile } = ca.leaf("server");
     const member = await alone();
-    const flags = member.options.flags as string[];
     const config = (cert: string): string =>
       folder.file(
         "quorate.yml",
@@ -292,8 +292,8 @@ describe("a member alone", () => {
           "  client-cert-auth: true",
         ].join("\n"),
       );
-    flags.push(`--config-file=${config(ca.caFile)}`);
-    flags.push(`--listen-client-urls=https://${member.endpoint}`);
+    addFlags(member, `--config-file=${config(ca.caFile)}`);
+    addFlags(member, `--listen-client-urls=https://${member.endpoint}`);
     await expect(member.start()).rejects.toThrow(
       `failed to start: --key-file: the key in ${keyFile} does not belong to the certificate in`,
     );
