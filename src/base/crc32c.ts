@@ -22,7 +22,7 @@ function makeTables(): Uint32Array {
   return all;
 }
 
-/** CRC-32C of `bytes`, continuing from `seed` (0 to start). The result is an unsigned 32-bit number. */
+/** CRC-32C of `bytes`, continuing from `seed` (0 to start): an unsigned 32-bit number. */
 export function crc32c(bytes: Uint8Array, seed = 0): number {
   const t = tables as { readonly [index: number]: number };
   const b = bytes as { readonly [index: number]: number };

@@ -10,7 +10,10 @@ export const txnOpsDefault = 128;
 export const txnDepthMax = 8;
 /** Longest lease, seconds (etcd MaxLeaseTTL). */
 export const leaseTtlSecondsMax = 9_000_000_000;
-/** Committed but not applied entries beyond which proposals are refused (etcd maxGapBetweenApplyAndCommitIndex). */
+/**
+ * Committed but not applied entries beyond which proposals are refused (etcd's
+ * maxGapBetweenApplyAndCommitIndex).
+ */
 export const applyBacklogEntriesMax = 5_000;
 /** Memory for caches, bytes (--memory-budget). */
 export const memoryBudgetBytesDefault = 256 * 1024 * 1024;

@@ -125,7 +125,7 @@ export interface NodeHandle {
    */
   read<T>(linearizable: boolean, read: (state: StateReader) => T): T | Promise<T>;
   openWatchStream(sink: WatchStreamSink): WatchStream;
-  /** Renews on the leader, wherever it is; resolves with the TTL in seconds, 0 when there is no such lease. */
+  /** Renews on the leader, wherever it is; resolves with the TTL, seconds, 0 for no such lease. */
   leaseKeepAlive(id: LeaseId): Promise<number>;
   leaseTimeToLive(id: LeaseId, wantKeys: boolean): Promise<LeaseTimeToLive>;
   /** Hash of the pairs up to `revision` (0 = current), equal on all members (etcd's HashKV). */

@@ -28,7 +28,7 @@ export class ReadRounds {
   readonly #asked = new Map<number, Round>();
   #confirmed: Confirmed[] = [];
 
-  /** Contexts start at a random point so that an answer meant for an earlier life matches nothing. */
+  /** Contexts start at a random point: an answer meant for an earlier life matches nothing. */
   constructor(firstContext: number) {
     this.#nextContext = firstContext;
   }
@@ -100,7 +100,7 @@ export class ReadRounds {
     }
   }
 
-  /** Fails overdue readers: those without an answer with `code`, those waiting to apply otherwise. */
+  /** Fails overdue readers: with `code` those without an answer, else with timeoutAppliedIndex. */
   expire(nowMs: number, code: ErrorCode): void {
     const keep = (reader: Reader, reason: ErrorCode): boolean => {
       if (reader.deadlineMs > nowMs) {
