@@ -5,6 +5,7 @@ import {
   type AlarmResponse,
   CompactionRequest,
   type CompactionResponse,
+  type DefragmentResponse,
   DeleteRangeRequest,
   type DeleteRangeResponse,
   HashKVRequest,
@@ -28,6 +29,7 @@ import {
   type PutResponse,
   RangeRequest,
   type RangeResponse,
+  type SnapshotResponse,
   type StatusResponse,
   TxnRequest,
   type TxnResponse,
@@ -37,6 +39,7 @@ import { Channel } from "./channel.ts";
 import { type CallOptions, Channels } from "./channels.ts";
 import { keepAlive, keepAliveOnce } from "./keep-alive.ts";
 import { methods, type UnaryMethod } from "./methods.ts";
+import { snapshotMessages } from "./snapshot.ts";
 import { Watcher, type WatchOptions } from "./watcher.ts";
 
 export interface ClientOptions {
@@ -177,6 +180,21 @@ export class Client implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<HashKVResponse> {
     return this.#callTo(endpoint, methods.hashKv, HashKVRequest.create(request), options);
+  }
+
+  /** Has the member at `endpoint` give unused disk space back. */
+  defragment(endpoint: string, options: CallOptions = {}): Promise<DefragmentResponse> {
+    return this.#callTo(endpoint, methods.defragment, {}, options);
+  }
+
+  /** A backup of the member at `endpoint`, which takes its time; the blobs joined are the file. */
+  async *snapshot(endpoint: string): AsyncGenerator<SnapshotResponse, undefined> {
+    const channel = new Channel(endpoint);
+    try {
+      yield* snapshotMessages(channel);
+    } finally {
+      channel.close();
+    }
   }
 
   /** `endpoint` must be the leader's. */

@@ -77,6 +77,12 @@ export const methods = {
   status: method("Maintenance/Status", wire.StatusRequest, wire.StatusResponse, true),
   alarm: method("Maintenance/Alarm", wire.AlarmRequest, wire.AlarmResponse, false),
   hashKv: method("Maintenance/HashKV", wire.HashKVRequest, wire.HashKVResponse, true),
+  defragment: method(
+    "Maintenance/Defragment",
+    wire.DefragmentRequest,
+    wire.DefragmentResponse,
+    false,
+  ),
   moveLeader: method(
     "Maintenance/MoveLeader",
     wire.MoveLeaderRequest,
@@ -85,5 +91,6 @@ export const methods = {
   ),
 } as const;
 
+export const snapshotPath = "/etcdserverpb.Maintenance/Snapshot";
 export const watchPath = "/etcdserverpb.Watch/Watch";
 export const keepAlivePath = "/etcdserverpb.Lease/LeaseKeepAlive";

@@ -9,7 +9,7 @@ import type { EndpointHash, EndpointHealth, EndpointStatus } from "./printer.ts"
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
 
 /** The endpoints of the flag, or with --cluster those of all members. */
-async function endpointsOf(context: Context, argv: Arguments): Promise<readonly string[]> {
+export async function endpointsOf(context: Context, argv: Arguments): Promise<readonly string[]> {
   if (argv["cluster"] !== true) {
     return context.endpoints;
   }

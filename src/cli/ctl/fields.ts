@@ -165,6 +165,12 @@ function memberPrinter(writer: FieldWriter) {
         writer.blank();
       }
     },
+    snapshotStatus({ hash, revision, totalKeys, sizeBytes }) {
+      writer.field("Hash", hash);
+      writer.field("Revision", revision);
+      writer.field("Keys", totalKeys);
+      writer.field("Size", sizeBytes);
+    },
     endpointHashKv(list) {
       for (const { endpoint, hash } of list) {
         writer.header(hash.header);

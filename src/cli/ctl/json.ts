@@ -90,6 +90,8 @@ export function jsonPrinter(output: Output): Printer {
           ...(error === "" ? {} : { error }),
         })),
       ),
+    snapshotStatus: ({ hash, revision, totalKeys, sizeBytes }) =>
+      print({ hash, revision, totalKey: totalKeys, totalSize: sizeBytes }),
     endpointHashKv: (list) =>
       print(
         list.map(({ endpoint, hash }) => ({

@@ -8,6 +8,7 @@ import { CommandError, exitCodes } from "./failure.ts";
 import { keyVerbs } from "./keys.ts";
 import { leaseVerbs } from "./lease.ts";
 import { memberVerbs } from "./members.ts";
+import { snapshotVerbs } from "./snapshot.ts";
 import type { Verb } from "./verb.ts";
 import { watchVerbs } from "./watch.ts";
 
@@ -17,6 +18,7 @@ const verbs: readonly Verb[] = [
   ...leaseVerbs,
   ...memberVerbs,
   ...clusterVerbs,
+  ...snapshotVerbs,
 ];
 
 /** What the first words of families are called in help. */
@@ -25,6 +27,7 @@ const families: Readonly<Record<string, string>> = {
   member: "Members",
   endpoint: "Endpoints",
   alarm: "Alarms",
+  snapshot: "Backups",
 };
 
 /** Runs one command; resolves with the exit code. */

@@ -23,6 +23,14 @@ export interface EndpointHash {
   readonly hash: wire.HashKVResponse;
 }
 
+/** What a backup holds. */
+export interface SnapshotFileStatus {
+  readonly hash: number;
+  readonly revision: number;
+  readonly totalKeys: number;
+  readonly sizeBytes: number;
+}
+
 /** Where output goes. Lines end with a line feed of their own. */
 export interface Output {
   line(...parts: readonly (string | Uint8Array)[]): void;
@@ -49,6 +57,7 @@ export interface Printer {
   endpointHealth(list: readonly EndpointHealth[]): void;
   endpointHashKv(list: readonly EndpointHash[]): void;
   moveLeader(from: bigint, to: bigint): void;
+  snapshotStatus(status: SnapshotFileStatus): void;
 }
 
 /** A printer of the form `name` that refuses everything not in `printer`. */
@@ -76,6 +85,7 @@ export function refuseOthers(name: string, printer: Partial<Printer>): Printer {
     endpointHealth: refuse,
     endpointHashKv: refuse,
     moveLeader: refuse,
+    snapshotStatus: refuse,
     ...printer,
   };
 }

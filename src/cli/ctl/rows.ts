@@ -3,7 +3,12 @@
 import { idToHex } from "../../base/index.ts";
 import type { MemberListResponse } from "../../wire/index.ts";
 import { durationText, sizeText } from "./go-text.ts";
-import type { EndpointHash, EndpointHealth, EndpointStatus } from "./printer.ts";
+import type {
+  EndpointHash,
+  EndpointHealth,
+  EndpointStatus,
+  SnapshotFileStatus,
+} from "./printer.ts";
 
 export interface Rows {
   readonly header: readonly string[];
@@ -62,6 +67,14 @@ export function healthRows(list: readonly EndpointHealth[]): Rows {
       durationText(tookNanoseconds),
       error,
     ]),
+  };
+}
+
+export function snapshotRows(status: SnapshotFileStatus): Rows {
+  const { hash, revision, totalKeys, sizeBytes } = status;
+  return {
+    header: ["hash", "revision", "total keys", "total size"],
+    rows: [[hash.toString(16), String(revision), String(totalKeys), sizeText(sizeBytes)]],
   };
 }
 

@@ -4,7 +4,7 @@ import { idToHex } from "../../base/index.ts";
 import { AlarmType, type KeyValue, type ResponseHeader } from "../../wire/index.ts";
 import { durationText, hexText, leaseText } from "./go-text.ts";
 import type { Output, Printer } from "./printer.ts";
-import { hashRows, memberRows, type Rows, statusRows } from "./rows.ts";
+import { hashRows, memberRows, type Rows, snapshotRows, statusRows } from "./rows.ts";
 
 export interface SimpleOptions {
   readonly hex: boolean;
@@ -71,6 +71,7 @@ export function simplePrinter(output: Output, options: SimpleOptions): Printer {
       }
     },
     endpointHashKv: (list) => rows(hashRows(list)),
+    snapshotStatus: (status) => rows(snapshotRows(status)),
     moveLeader: (from, to) =>
       output.line(`Leadership transferred from ${idToHex(from)} to ${idToHex(to)}`),
   };

@@ -1,7 +1,7 @@
 // -w table: boxes of ASCII, headers centred, cells to the right.
 
 import { type Output, type Printer, refuseOthers } from "./printer.ts";
-import { hashRows, healthRows, memberRows, type Rows, statusRows } from "./rows.ts";
+import { hashRows, healthRows, memberRows, type Rows, snapshotRows, statusRows } from "./rows.ts";
 
 /** The lines of a table. */
 export function tableLines({ header, rows }: Rows): string[] {
@@ -36,5 +36,6 @@ export function tablePrinter(output: Output): Printer {
     endpointStatus: (list) => print(statusRows(list)),
     endpointHealth: (list) => print(healthRows(list)),
     endpointHashKv: (list) => print(hashRows(list)),
+    snapshotStatus: (status) => print(snapshotRows(status)),
   });
 }

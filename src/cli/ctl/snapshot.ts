@@ -1,0 +1,202 @@
+// snapshot save, status and restore, and defrag.
+
+import { createHash } from "node:crypto";
+import { open, rename, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { DecodeError, equalBytes, StorageError } from "../../base/index.ts";
+import { ClientError } from "../../client/index.ts";
+import { ConfigError } from "../config-error.ts";
+import { endpointsOf } from "./cluster.ts";
+import { type Arguments, type Context, positionals, textFlag, wholeFlag } from "./context.ts";
+import { CommandError, exitCodes, textOf } from "./failure.ts";
+import { Progress } from "./progress.ts";
+import { boolFlag, type Verb, valueFlag } from "./verb.ts";
+
+const hashBytes = 32;
+const alignmentBytes = 512;
+
+function fileArgument(argv: Arguments, verb: string): string {
+  const [file, ...rest] = positionals(argv);
+  if (file === undefined || rest.length > 0) {
+    throw new CommandError(
+      exitCodes.badArguments,
+      `snapshot ${verb} expects one argument: the file`,
+    );
+  }
+  return file;
+}
+
+/** Into a file beside the final one, which is there only once it is whole and on the disk. */
+async function save(context: Context, argv: Arguments): Promise<void> {
+  const path = fileArgument(argv, "save");
+  const [endpoint = "", ...others] = context.endpoints;
+  if (others.length > 0) {
+    throw new CommandError(
+      exitCodes.badArguments,
+      `snapshot must be requested to one selected node, not multiple [${context.endpoints.join(" ")}]`,
+    );
+  }
+  const partial = `${path}.part`;
+  const progress = new Progress(path);
+  try {
+    const file = await open(partial, "w", 0o600);
+    try {
+      await download(context, endpoint, file, progress);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw isExpected(error) ? new CommandError(exitCodes.error, textOf(error)) : error;
+  } finally {
+    progress.end();
+  }
+  context.io.line(`Snapshot saved at ${path}`);
+}
+
+async function download(
+  context: Context,
+  endpoint: string,
+  file: FileHandle,
+  progress: Progress,
+): Promise<void> {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  let last = new Uint8Array(0);
+  for await (const { blob, remainingBytes } of context.client.snapshot(endpoint)) {
+    // The hash is the last 32 bytes; whichever may be of it are held back.
+    const held = Buffer.concat([last, blob]);
+    const end = Math.max(0, held.length - hashBytes);
+    hash.update(held.subarray(0, end));
+    last = held.subarray(end);
+    await file.write(blob);
+    sizeBytes += blob.length;
+    progress.bytes(sizeBytes, sizeBytes + remainingBytes);
+  }
+  if (sizeBytes % alignmentBytes !== hashBytes || !equalBytes(hash.digest(), last)) {
+    throw new CommandError(
+      exitCodes.error,
+      `the snapshot did not arrive whole [size: ${sizeBytes}]: its sha256 is not that behind it`,
+    );
+  }
+}
+
+async function status(context: Context, argv: Arguments): Promise<void> {
+  const path = fileArgument(argv, "status");
+  const printer = context.printer();
+  const { statusOfSnapshot } = await import("../snapshot-files.ts");
+  printer.snapshotStatus(await offline(statusOfSnapshot(path)));
+}
+
+async function restore(context: Context, argv: Arguments): Promise<void> {
+  const path = fileArgument(argv, "restore");
+  const flag = (name: string, absent: string): string => textFlag(argv, name) || absent;
+  const name = flag("name", "default");
+  const bumpRevision = wholeFlag(argv, "bump-revision");
+  const markCompacted = argv["mark-compacted"] === true;
+  if (bumpRevision < 0 || bumpRevision > 0 !== markCompacted) {
+    throw new CommandError(
+      exitCodes.badArguments,
+      "--mark-compacted required if --bump-revision > 0, and disallowed otherwise",
+    );
+  }
+  const dataDirectory = flag("data-dir", `${name}.etcd`);
+  const progress = new Progress(dataDirectory);
+  const { restoreFile } = await import("../snapshot-files.ts");
+  try {
+    const restored = await offline(
+      restoreFile(path, {
+        dataDirectory,
+        name,
+        token: flag("initial-cluster-token", "etcd-cluster"),
+        initialCluster: flag("initial-cluster", "default=http://localhost:2380"),
+        advertisePeerUrls: flag("initial-advertise-peer-urls", "http://localhost:2380"),
+        skipHashCheck: argv["skip-hash-check"] === true,
+        bumpRevision,
+        markCompacted,
+        onProgress: (rows) => progress.count(rows, "revisions"),
+      }),
+    );
+    progress.end();
+    context.io.line(`Restored ${path} into ${dataDirectory} at revision ${restored.revision}`);
+  } finally {
+    progress.end();
+  }
+}
+
+/** What goes wrong with a file is told in one line. */
+async function offline<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw isExpected(error) ? new CommandError(exitCodes.error, textOf(error)) : error;
+  }
+}
+
+function isExpected(error: unknown): boolean {
+  return (
+    error instanceof ClientError ||
+    error instanceof DecodeError ||
+    error instanceof ConfigError ||
+    error instanceof StorageError ||
+    (error instanceof Error && "syscall" in error)
+  );
+}
+
+async function defragment(context: Context, argv: Arguments): Promise<void> {
+  let failed = false;
+  for (const endpoint of await endpointsOf(context, argv)) {
+    try {
+      await context.client.defragment(endpoint);
+      context.io.line(`Finished defragmenting etcd member[${endpoint}]`);
+    } catch (error) {
+      failed = true;
+      context.io.errorLine(`Failed to defragment etcd member[${endpoint}] (${textOf(error)})`);
+    }
+  }
+  if (failed) {
+    throw new CommandError(exitCodes.error, "");
+  }
+}
+
+export const snapshotVerbs: readonly Verb[] = [
+  {
+    name: "snapshot save",
+    usage: "<file>",
+    doc: "Save a backup of one member",
+    flags: [],
+    run: save,
+  },
+  {
+    name: "snapshot status",
+    usage: "<file>",
+    doc: "Print what a backup holds",
+    flags: [],
+    run: status,
+  },
+  {
+    name: "snapshot restore",
+    usage: "<file>",
+    doc: "Make a member's data directory from a backup",
+    flags: [
+      valueFlag("data-dir", "The directory to be made [<name>.etcd]"),
+      valueFlag("name", "Name of the member [default]"),
+      valueFlag("initial-cluster", "Members of the new cluster [default=http://localhost:2380]"),
+      valueFlag("initial-cluster-token", "Token of the new cluster [etcd-cluster]"),
+      valueFlag("initial-advertise-peer-urls", "This member's peer URLs [http://localhost:2380]"),
+      boolFlag("skip-hash-check", "For a copied database, which has no hash behind it"),
+      valueFlag("bump-revision", "Add this much to the newest revision; with --mark-compacted"),
+      boolFlag("mark-compacted", "Compact at the newest revision; with --bump-revision"),
+    ],
+    run: restore,
+  },
+  {
+    name: "defrag",
+    usage: "",
+    doc: "Give unused disk space back; stops nothing",
+    flags: [boolFlag("cluster", "Ask all members of the cluster")],
+    run: defragment,
+  },
+];
