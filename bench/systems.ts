@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { RangeRequest } from "../src/wire/index.ts";
+import { RangeRequest, StatusRequest, StatusResponse } from "../src/wire/index.ts";
 import { LoadConnection } from "./load/connection.ts";
 
 export type SystemName = "quorate" | "etcd";
@@ -40,7 +40,8 @@ interface Node {
 
 export class System {
   readonly name: SystemName;
-  readonly endpoints: readonly string[];
+  /** The leader's first, so that a row with one request in flight meets the leader of both. */
+  endpoints: readonly string[];
   readonly #nodes: readonly Node[];
   readonly #directory: string;
   readonly #flags: readonly string[];
@@ -97,6 +98,7 @@ export class System {
         : spawn(process.execPath, [serverScript, ...flags], { stdio: "ignore" });
     });
     await this.firstAnswer();
+    this.endpoints = await leaderFirst(this.endpoints);
   }
 
   /** Resolves when every member has answered a linearizable read. */
@@ -150,6 +152,25 @@ export class System {
     await this.halt("SIGKILL");
     await rm(this.#directory, { recursive: true, force: true });
   }
+}
+
+async function leaderFirst(endpoints: readonly string[]): Promise<string[]> {
+  const leads = await Promise.all(endpoints.map(isLeader));
+  return [...endpoints].sort(
+    (a, b) => Number(leads[endpoints.indexOf(b)]) - Number(leads[endpoints.indexOf(a)]),
+  );
+}
+
+async function isLeader(endpoint: string): Promise<boolean> {
+  const [host, port] = endpoint.split(":") as [string, string];
+  const connection = await LoadConnection.open(host, Number(port));
+  const reply = await new Promise<readonly Buffer[] | undefined>((resolve) => {
+    const message = StatusRequest.encode({});
+    connection.call("/etcdserverpb.Maintenance/Status", message, resolve);
+  });
+  connection.close();
+  const status = StatusResponse.decode(Buffer.concat(reply ?? []).subarray(5));
+  return status.leader === status.header?.memberId;
 }
 
 async function answers(endpoint: string, message: Uint8Array): Promise<boolean> {

@@ -19,8 +19,11 @@ const flagEndHeaders = 4;
 
 const windowBytes = 0x7fff_0000;
 
-/** What became of a unary call: its reply message, or undefined when it failed. */
-export type ReplyCallback = (reply: Buffer | undefined) => void;
+/**
+ * What became of a unary call: its reply in pieces, behind a prefix of 5 bytes, or undefined when
+ * it failed. Not joined: joining large replies would cost the client more than the server spent.
+ */
+export type ReplyCallback = (reply: readonly Buffer[] | undefined) => void;
 
 /** Receives the messages of a stream. */
 export interface StreamListener {
@@ -31,7 +34,8 @@ export interface StreamListener {
 interface OpenCall {
   readonly onReply: ReplyCallback | undefined;
   readonly listener: StreamListener | undefined;
-  body: Buffer | undefined;
+  /** What has come of the message under way, in pieces. */
+  pieces: Buffer[];
 }
 
 export class LoadConnection {
@@ -82,13 +86,13 @@ export class LoadConnection {
       onReply(undefined);
       return;
     }
-    const stream = this.#begin(path, { onReply, listener: undefined, body: undefined });
+    const stream = this.#begin(path, { onReply, listener: undefined, pieces: [] });
     this.#sendMessage(stream, message, true);
   }
 
   /** Opens a stream and returns how to write to it. */
   openStream(path: string, listener: StreamListener): (message: Uint8Array) => void {
-    const stream = this.#begin(path, { onReply: undefined, listener, body: undefined });
+    const stream = this.#begin(path, { onReply: undefined, listener, pieces: [] });
     return (message) => this.#sendMessage(stream, message, false);
   }
 
@@ -226,15 +230,15 @@ export class LoadConnection {
     if (call === undefined) {
       return;
     }
-    call.body = call.body === undefined ? payload : Buffer.concat([call.body, payload]);
+    call.pieces.push(payload);
     if (call.listener !== undefined) {
-      let body = call.body;
+      let body = call.pieces.length === 1 ? payload : Buffer.concat(call.pieces);
       while (body.length >= 5 && body.length >= 5 + body.readUInt32BE(1)) {
         const size = 5 + body.readUInt32BE(1);
         call.listener.onMessage(body.subarray(5, size));
         body = body.subarray(size);
       }
-      call.body = body;
+      call.pieces = body.length === 0 ? [] : [body];
     }
     if (end) {
       this.#end(stream);
@@ -246,7 +250,7 @@ export class LoadConnection {
     if (call !== undefined) {
       this.#calls.delete(stream);
       call.listener?.onEnd();
-      call.onReply?.(failed || call.body === undefined ? undefined : call.body.subarray(5));
+      call.onReply?.(failed || call.pieces.length === 0 ? undefined : call.pieces);
     }
   }
 
