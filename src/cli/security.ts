@@ -40,7 +40,10 @@ export async function openSecurity(config: ServerConfig, logger: Logger): Promis
   const peer = given[1] ?? selfSigned(config, config.peerTls, peerHosts(config), logger);
   return {
     clientTls: client && clientDoor(client, logger),
-    peerTransport: peer === undefined ? tcpTransport : peerTransport(peer, config, logger),
+    peerTransport:
+      peer === undefined
+        ? tcpTransport
+        : peerTransport(peer, config.peerTls?.skipAddressCheck ?? false, logger),
     jwt,
     isFirstStart,
   };
@@ -103,12 +106,12 @@ export function clientDoor(credentials: TlsCredentials, logger: Logger): TlsDoor
   };
 }
 
-function peerTransport(
+/** How members reach each other with these certificates. */
+export function peerTransport(
   credentials: TlsCredentials,
-  config: ServerConfig,
+  skipAddressCheck: boolean,
   logger: Logger,
 ): PeerTransport {
-  const skipAddressCheck = config.peerTls?.skipAddressCheck ?? false;
   return tlsTransport({
     serverOptions: () => credentials.serverOptions(),
     clientOptions: (host) => credentials.clientOptions(host),

@@ -10,6 +10,7 @@ import type {
   OutgoingFrame,
   PeerHandlers,
   PeerMetrics,
+  PeerTransport,
   RefusalReason,
 } from "../../src/peer/index.ts";
 import { TcpPeerNetwork, silentPeerMetrics } from "../../src/peer/index.ts";
@@ -56,14 +57,22 @@ function countingMetrics(counts: TestMember["counts"]): PeerMetrics {
 
 export async function startMember(
   id: number,
-  options: { clusterId?: ClusterId; overrides?: Partial<PeerHandlers>; port?: number } = {},
+  options: {
+    clusterId?: ClusterId;
+    overrides?: Partial<PeerHandlers>;
+    port?: number;
+    scheme?: "http" | "https";
+    transport?: PeerTransport;
+  } = {},
 ): Promise<TestMember> {
   const counts = {} as TestMember["counts"];
+  const { scheme = "http" } = options;
   const memberId = BigInt(id) as MemberId;
   const network = new TcpPeerNetwork({
     clusterId: options.clusterId ?? clusterId,
     memberId,
-    listenUrls: [`http://127.0.0.1:${options.port ?? 0}`],
+    listenUrls: [`${scheme}://127.0.0.1:${options.port ?? 0}`],
+    transport: options.transport,
     clock: testClock,
     rng: new SeededRng(id),
     logger: silentLogger,
@@ -84,7 +93,7 @@ export async function startMember(
   };
   await network.start(handlers);
   onTestFinished(() => network.close());
-  const url = `http://127.0.0.1:${network.ports[0]}`;
+  const url = `${scheme}://127.0.0.1:${network.ports[0]}`;
   return { id: memberId, network, url, frames, unreachable, refused, removed, counts, handlers };
 }
 
