@@ -2,7 +2,7 @@
 // serve etcdctl and curl.
 
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -215,6 +215,13 @@ describe("between members", () => {
 
 describe("a member alone", () => {
   async function alone(...flags: string[]): Promise<MemberProcess> {
+    return make(flags);
+  }
+
+  async function make(
+    flags: readonly string[],
+    environment?: Readonly<Record<string, string>>,
+  ): Promise<MemberProcess> {
     const [clientPort = 0, peerPort = 0] = await freePorts(2);
     const member = new MemberProcess({
       name: "solo",
@@ -222,6 +229,7 @@ describe("a member alone", () => {
       peerPort,
       dataDirectory: join(folder.path, "data"),
       flags: [`--initial-cluster=solo=http://127.0.0.1:${peerPort}`, ...flags],
+      environment,
     });
     members.push(member);
     return member;
@@ -262,6 +270,24 @@ describe("a member alone", () => {
     expect(await statusOf(`http://127.0.0.1:${metrics}/version`)).toBe("404");
     const trusted = ["--cacert", ca.caFile];
     expect(await statusOf(...trusted, `https://127.0.0.1:${secure}/health`)).toBe("200");
+  }, 60_000);
+
+  it("tells systemd that it is ready, and keeps its files to itself", async () => {
+    const told = join(folder.path, "told");
+    folder.file("systemd-notify", `#!/bin/sh\necho "$@ $NOTIFY_SOCKET" > ${told}\n`, 0o700);
+    const member = await make([], {
+      NOTIFY_SOCKET: "/run/notify",
+      PATH: `${folder.path}:${process.env["PATH"]}`,
+    });
+    await member.start();
+    await expect
+      .poll(() => existsSync(told) && readFileSync(told, "utf8"))
+      .toBe("--ready /run/notify\n");
+    const data = member.options.dataDirectory;
+    const open = [".", ...readdirSync(data, { recursive: true, encoding: "utf8" })].filter(
+      (path) => (statSync(join(data, path)).mode & 0o077) !== 0,
+    );
+    expect(open).toEqual([]);
   }, 60_000);
 
   it("has no gateway when told, and obeys its lists", async () => {
