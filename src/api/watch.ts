@@ -16,6 +16,7 @@ import {
   errorTable,
   grpcStatus,
   QuorateError,
+  system,
   requestOverheadBytes,
   toRevision,
 } from "../base/index.ts";
@@ -113,7 +114,9 @@ class BodyEncoder {
 interface Watch {
   /** WatchResponse.watch_id; empty for 0. */
   readonly idField: Uint8Array;
-  readonly fragment: boolean;
+  readonly options: WatchOptions;
+  /** Who made it; undefined when authentication was off. */
+  readonly user: string | undefined;
 }
 
 class WatchCall implements WatchStreamSink {
@@ -122,8 +125,10 @@ class WatchCall implements WatchStreamSink {
   readonly #call: StreamCall;
   readonly #stream: WatchStream;
   readonly #watches = new Map<bigint, Watch>();
-  /** Whether the watch being made wants fragments. */
-  #creatingFragmented = false;
+  /** The watch that is being made. */
+  #creating: Pick<Watch, "options" | "user"> | undefined;
+  /** The auth revision at which the watches were last found permitted. */
+  #authRevision = 0;
   /** Responses written since the connection asked to wait; undefined while it does not. */
   #waiting: number | undefined;
   #over = false;
@@ -152,10 +157,10 @@ class WatchCall implements WatchStreamSink {
         this.#events(notice.watchId, notice.events, notice.revision);
         break;
       case "created":
-        this.#watches.set(notice.watchId, {
-          idField: watchIdField(notice.watchId),
-          fragment: this.#creatingFragmented,
-        });
+        if (this.#creating !== undefined) {
+          const idField = watchIdField(notice.watchId);
+          this.#watches.set(notice.watchId, { idField, ...this.#creating });
+        }
         this.#control(notice.revision, { watchId: notice.watchId, created: true });
         break;
       case "refused":
@@ -165,8 +170,9 @@ class WatchCall implements WatchStreamSink {
         this.#control(notice.revision, { watchId: notice.watchId });
         break;
       case "canceled":
-        this.#watches.delete(notice.watchId);
-        this.#control(notice.revision, { watchId: notice.watchId, canceled: true });
+        if (this.#watches.delete(notice.watchId)) {
+          this.#control(notice.revision, { watchId: notice.watchId, canceled: true });
+        }
         break;
       case "compacted":
         this.#watches.delete(notice.watchId);
@@ -209,29 +215,44 @@ class WatchCall implements WatchStreamSink {
       return;
     }
     const options = watchOptions(request);
-    const reason = this.#refusal(options);
-    if (reason !== undefined) {
-      this.#refuse(this.#api.handle.status().revision, reason);
+    try {
+      const caller = this.#api.callerOf(this.#call);
+      permit(this.#api.handle.auth.checkRead(caller, options.key, options.rangeEnd));
+      this.#creating = { options, user: caller?.user };
+    } catch (error) {
+      if (!(error instanceof QuorateError)) {
+        throw error;
+      }
+      this.#refuse(this.#api.handle.status().revision, goText(error));
       return;
     }
-    this.#creatingFragmented = request.fragment;
     this.#stream.create(options);
   }
 
-  /** Why the caller may not watch these keys: an error as Go prints it, since clients read that. */
-  #refusal({ key, rangeEnd }: WatchOptions): string | undefined {
+  /**
+   * Cancels the watches whose users may not read their keys any more, before they hear of anything
+   * that came after. (etcd looks only once, when a watch is made.)
+   */
+  #checkWatches(): void {
     const { auth } = this.#api.handle;
-    if (!auth.enabled) {
-      return undefined;
+    if (!auth.enabled || auth.revision === this.#authRevision) {
+      return;
     }
-    try {
-      permit(auth.checkRead(this.#api.callerOf(this.#call), key, rangeEnd));
-      return undefined;
-    } catch (error) {
-      if (error instanceof QuorateError) {
-        return `rpc error: code = ${goCodes[error.status] ?? "Unknown"} desc = ${error.message}`;
+    this.#authRevision = auth.revision;
+    for (const [watchId, { user, options }] of this.#watches) {
+      const caller = user === undefined ? system : { user, authRevision: auth.revision };
+      const refusal = auth.checkRead(caller, options.key, options.rangeEnd);
+      if (refusal !== undefined) {
+        this.#watches.delete(watchId);
+        const cancelReason = goText(new QuorateError(refusal));
+        this.#control(this.#api.handle.status().revision, {
+          watchId,
+          canceled: true,
+          cancelReason,
+        });
+        // Not from inside of a notice.
+        queueMicrotask(() => this.#stream.cancel(watchId));
       }
-      throw error;
     }
   }
 
@@ -244,13 +265,14 @@ class WatchCall implements WatchStreamSink {
   }
 
   #events(watchId: bigint, events: readonly WatchEvent[], revision: number): void {
+    this.#checkWatches();
     const watch = this.#watches.get(watchId);
     if (watch === undefined) {
       return;
     }
     const body = this.#bodies.encode(events, revision);
     const sizeBytes = body.header.length + watch.idField.length + body.sizeBytes;
-    if (watch.fragment && events.length > 1 && sizeBytes >= this.#fragmentSizeBytes()) {
+    if (watch.options.fragment && events.length > 1 && sizeBytes >= this.#fragmentSizeBytes()) {
       this.#fragments(watch, body);
     } else {
       this.#write([body.header, watch.idField, ...body.parts]);
@@ -315,6 +337,11 @@ class WatchCall implements WatchStreamSink {
       this.#stream.close();
     }
   }
+}
+
+/** An error as Go prints it, since clients read that. */
+function goText(error: QuorateError): string {
+  return `rpc error: code = ${goCodes[error.status] ?? "Unknown"} desc = ${error.message}`;
 }
 
 function watchOptions(request: WatchCreateRequest): WatchOptions {
