@@ -45,6 +45,8 @@ export class System {
   readonly #nodes: readonly Node[];
   readonly #directory: string;
   readonly #flags: readonly string[];
+  /** For Node itself, such as --cpu-prof. */
+  readonly #nodeFlags: readonly string[];
   #children: ChildProcess[] = [];
 
   private constructor(
@@ -52,11 +54,13 @@ export class System {
     nodes: readonly Node[],
     directory: string,
     flags: readonly string[],
+    nodeFlags: readonly string[],
   ) {
     this.name = name;
     this.#nodes = nodes;
     this.#directory = directory;
     this.#flags = flags;
+    this.#nodeFlags = nodeFlags;
     this.endpoints = nodes.map((node) => `127.0.0.1:${node.clientPort}`);
   }
 
@@ -64,13 +68,14 @@ export class System {
     name: SystemName,
     size: number,
     flags: readonly string[] = [],
+    nodeFlags: readonly string[] = [],
   ): Promise<System> {
     const directory = await mkdtemp(join(tmpdir(), `bench-${name}-`));
     const nodes: Node[] = [];
     for (let i = 1; i <= size; i++) {
       nodes.push({ name: `n${i}`, clientPort: await freePort(), peerPort: await freePort() });
     }
-    const system = new System(name, nodes, directory, flags);
+    const system = new System(name, nodes, directory, flags, nodeFlags);
     await system.launch();
     return system;
   }
@@ -95,7 +100,7 @@ export class System {
       ];
       return this.name === "etcd"
         ? spawn("etcd", flags, { stdio: "ignore" })
-        : spawn(process.execPath, [serverScript, ...flags], { stdio: "ignore" });
+        : spawn(process.execPath, [...this.#nodeFlags, serverScript, ...flags], { stdio: "ignore" });
     });
     await this.firstAnswer();
     this.endpoints = await leaderFirst(this.endpoints);
@@ -126,8 +131,10 @@ export class System {
     return { cpuSeconds, residentBytes };
   }
 
-  pids(): number[] {
-    return this.#children.map((child) => child.pid ?? 0);
+  /** The process that led when the members were started. */
+  leaderPid(): number {
+    const port = Number(this.endpoints[0]?.split(":")[1]);
+    return this.#children[this.#nodes.findIndex((node) => node.clientPort === port)]?.pid ?? 0;
   }
 
   /** Ends every process with `signal`; the data stays. */
