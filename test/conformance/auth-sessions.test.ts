@@ -132,6 +132,41 @@ describe("simple tokens", () => {
     await put();
   });
 
+  test("a watch ends with the right to read, before it hears of more", async () => {
+    const [first, second] = clients as [RawClient, RawClient];
+    const root = await logIn(first, "root");
+    const options = { metadata: { token: root } };
+    await auth(first, "userAdd", { name: "brief", password: passwordOf("brief") }, root);
+    await auth(first, "roleAdd", { name: "watching" }, root);
+    for (const key of ["watch/kept", "watch/lost"]) {
+      const perm = { permType: PermissionType.READ, key: bytes(key), rangeEnd: new Uint8Array(0) };
+      await auth(first, "grantPermission", { name: "watching", perm }, root);
+    }
+    await auth(first, "grantRole", { user: "brief", role: "watching" }, root);
+    const token = await logIn(second, "brief");
+    using stream = second.watch({ metadata: { token } });
+    for (const key of ["watch/kept", "watch/lost"]) {
+      stream.send({ requestUnion: { kind: "createRequest", value: watchOf(key) } });
+      expect(await stream.next()).toMatchObject({ created: true, canceled: false });
+      await first.call("put", { key: bytes(key) }, options);
+      expect((await stream.next()).events).toHaveLength(1);
+    }
+    await auth(first, "revokePermission", { role: "watching", key: bytes("watch/lost") }, root);
+    await first.call("put", { key: bytes("watch/lost") }, options);
+    await first.call("put", { key: bytes("watch/kept") }, options);
+    expect(await stream.next()).toMatchObject({
+      watchId: 1n,
+      canceled: true,
+      cancelReason: "rpc error: code = PermissionDenied desc = etcdserver: permission denied",
+      events: [],
+    });
+    expect(await stream.next()).toMatchObject({ watchId: 0n, canceled: false });
+    await auth(first, "userDelete", { name: "brief" }, root);
+    await first.call("put", { key: bytes("watch/kept") }, options);
+    expect(await stream.next()).toMatchObject({ watchId: 0n, canceled: true, events: [] });
+    expect(stream.queued).toEqual([]);
+  });
+
   test("make an address wait that guesses, but not one that knows", async () => {
     const [, , third] = clients as [RawClient, RawClient, RawClient];
     await logIn(third, "user");
