@@ -176,6 +176,56 @@ describe("rules about client certificates", () => {
   });
 });
 
+describe.each(["TLSv1.2", "TLSv1.3"] as const)("a session taken up again, %s", (version) => {
+  interface Asked {
+    /** Of the answer, or "" when the connection is closed without one. */
+    readonly status: string;
+    readonly isReused: boolean;
+    readonly session: Buffer | undefined;
+  }
+
+  async function ask(harness: Harness, options: ConnectionOptions): Promise<Asked> {
+    let session: Buffer | undefined;
+    let text = "";
+    let isReused = false;
+    const port = harness.portNumber;
+    const versions = { minVersion: version, maxVersion: version };
+    const socket = connect({ host: "127.0.0.1", port, ca: ca.cert, ...versions, ...options });
+    socket.on("secureConnect", () => {
+      isReused = socket.isSessionReused();
+      socket.write("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    });
+    socket.on("session", (given: Buffer) => {
+      session = given;
+    });
+    socket.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    socket.on("error", () => undefined);
+    await new Promise((resolve) => socket.once("close", resolve));
+    return { status: text.split(" ")[1] ?? "", isReused, session };
+  }
+
+  const pairOf = (name: string): ConnectionOptions => {
+    const { cert, key } = ca.leaf(name);
+    return { cert, key };
+  };
+
+  it("is held to the same rules", async () => {
+    const harness = await serve({ trustedCaFile: ca.caFile, allowedCommonNames: ["alice"] });
+    const { session, ...first } = await ask(harness, pairOf("alice"));
+    expect(first).toEqual({ status: "200", isReused: false });
+    const again = await ask(harness, { session });
+    expect(again).toMatchObject({ status: "200", isReused: true });
+
+    const refused = await ask(harness, pairOf("bob"));
+    expect(refused.status).toBe("");
+    expect((await ask(harness, { session: refused.session })).status).toBe("");
+    expect((await ask(harness, {})).status).toBe("");
+    expect(log.with("common name bob not allowed").length).toBeGreaterThan(0);
+  });
+});
+
 describe("files that change", () => {
   it("serve the next handshake; connections that exist go on", async () => {
     const harness = await serve();
