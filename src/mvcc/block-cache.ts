@@ -6,6 +6,7 @@
 
 import { CorruptionError } from "../base/index.ts";
 import type { HistoryBlock } from "./history-block.ts";
+import { evictionLooksMax } from "./pager.ts";
 
 /** A record may come late, after it was written anew: so often it is asked for again. */
 const mismatchesMax = 4;
@@ -88,7 +89,10 @@ export class BlockCache {
     this.#drop(this.#parts.get(name));
   }
 
-  /** Drops what was not touched lately until `goalBytes` are left (second chance). */
+  /**
+   * Drops what was not touched lately until `goalBytes` are left (second chance), with bounded
+   * work, as Pager.evict.
+   */
   evict(goalBytes: number): void {
     this.#sweep(this.#blocks, () => this.bytes > goalBytes && !this.#areTooMany(goalBytes));
     this.#sweep(this.#parts, () => this.bytes > goalBytes && this.#areTooMany(goalBytes));
@@ -101,7 +105,7 @@ export class BlockCache {
   }
 
   #sweep(items: Map<BlockName, Cached>, goesOn: () => boolean): void {
-    let looks = items.size * 2;
+    let looks = Math.min(items.size * 2, evictionLooksMax);
     for (const cached of items.values()) {
       if (looks-- <= 0 || !goesOn()) {
         return;

@@ -3,7 +3,7 @@
 // Always: history blocks since the last one (the tail too, as far as it is filled), blocks that
 // compaction rewrote, and the store's meta. By policy: groups with their dirty pages, the ones
 // dirty for the longest first, while
-//   - dirty pages take more than a quarter of the memory budget, or
+//   - dirty pages take more than half of the memory budget, or
 //   - redo would have to read more than the bound, or
 //   - it would have to read half of that, and this checkpoint has not written its share: so much
 //     that all dirty pages would be through by the time the other half is full; or
@@ -161,7 +161,7 @@ export class Checkpointer {
   #policy(batch: Batch): (group: Group) => boolean {
     const { pager, history, config, flushBefore } = this.#state;
     const { memoryBudgetBytes, redoSizeBytesMax } = config;
-    const dirtyBytesMax = memoryBudgetBytes >> 2;
+    const dirtyBytesMax = memoryBudgetBytes / 2;
     const half = redoSizeBytesMax / 2;
     const shareEnd = batch.sizeBytes + (history.appendedBytes * pager.dirtyBytes) / half;
     const flushEnd = batch.sizeBytes + (memoryBudgetBytes >> 4);

@@ -17,6 +17,8 @@ const pageOverheadBytes = 400;
 const refOverheadBytes = 250;
 /** A record may come late, after it was written anew: so often it is asked for again. */
 const mismatchesMax = 4;
+/** Pages and groups looked at in one call, to find some that can be evicted. */
+export const evictionLooksMax = 1024;
 /** Records asked for in one throw: a long range gets what it needs in few rounds. */
 const wantedMax = 2048;
 
@@ -199,11 +201,12 @@ export class Pager {
   }
 
   /**
-   * Evicts clean pages that were not touched lately until `goalBytes` are in memory, or none is
-   * left (second chance: a touched page is passed over once).
+   * Evicts clean pages that were not touched lately until `goalBytes` are in memory (second
+   * chance: a touched page is passed over once). Looks at so many pages and no more, since it is
+   * called after every batch; the next call goes on.
    */
   evict(goalBytes: number): void {
-    let looks = this.#ring.length * 2;
+    let looks = Math.min(this.#ring.length * 2, evictionLooksMax);
     while (this.memoryBytes > goalBytes && looks-- > 0 && this.#ring.length > 0) {
       if (this.#hand >= this.#ring.length) {
         this.#hand = 0;
@@ -220,10 +223,12 @@ export class Pager {
         ref.group.loadedPages--;
       }
     }
-    if (this.memoryBytes > goalBytes) {
-      for (const group of this.#loadedGroups) {
-        this.#evictGroup(group);
+    let groups = Math.min(this.#loadedGroups.size, evictionLooksMax);
+    for (const group of this.#loadedGroups) {
+      if (this.memoryBytes <= goalBytes || groups-- <= 0) {
+        return;
       }
+      this.#evictGroup(group);
     }
   }
 
@@ -248,6 +253,8 @@ export class Pager {
   }
 
   #evictGroup(group: Group): void {
+    this.#loadedGroups.delete(group);
+    this.#loadedGroups.add(group);
     if (group.loadedPages > 0 || group.dirty || group.writing || group.stamp === 0) {
       return;
     }

@@ -13,8 +13,8 @@ import { PairReader } from "./key-value-codec.ts";
 
 export interface StoreConfig {
   /**
-   * Memory for pages, directory and cached blocks, bytes. Dirty pages take at most about a
-   * quarter of it before they are written back, cached blocks at least a quarter, pages the rest.
+   * Memory for pages, directory and cached blocks, bytes. Dirty pages take at most about half of
+   * it before they are written back, cached blocks at least a quarter, clean pages the rest.
    */
   readonly memoryBudgetBytes: number;
   /** A page is split when it grows larger. */

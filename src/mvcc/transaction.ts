@@ -215,7 +215,6 @@ export class Writer {
     const { keys, entry, history } = this.#state;
     const draft = this.#draft;
     const revision = this.#state.revision + 1;
-    this.#note(key, keys.page, slot);
     draft.key = key;
     draft.revision = revision;
     draft.sub = this.events.length;
@@ -238,6 +237,7 @@ export class Writer {
         entry.deleted ? noLease : entry.lease,
       ),
     );
+    this.#note(key, keys.page, slot);
     entry.deleted = draft.deleted;
     entry.create = draft.create;
     entry.version = draft.version;
