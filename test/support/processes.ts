@@ -68,7 +68,7 @@ export class MemberProcess {
     const ready = this.#watch(child);
     await withTimeout(
       ready,
-      options.waitMs ?? 20_000,
+      options.waitMs ?? 40_000,
       () => `${name} did not start:\n${this.#log}`,
     );
   }
