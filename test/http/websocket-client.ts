@@ -136,7 +136,11 @@ export class WebSocketClient {
         return;
       }
       const body = this.#received.subarray(head, head + length);
-      this.frames.push({ code: this.#received.readUInt8(0) & 0x0f, body });
+      const code = this.#received.readUInt8(0) & 0x0f;
+      this.frames.push({ code, body });
+      if (code === opcode.close) {
+        this.write(clientFrame(opcode.close, body));
+      }
       this.#received = this.#received.subarray(head + length);
     }
   }

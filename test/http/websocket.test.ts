@@ -3,9 +3,14 @@
 
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type GrpcStatus, silentLogger, utf8 } from "../../src/base/index.ts";
+import { type GrpcStatus, SeededRng, silentLogger, utf8 } from "../../src/base/index.ts";
 import { createHttpDoor, type HttpDoor } from "../../src/http/index.ts";
-import { encodeFrame, opcode, WebSocketReader } from "../../src/http/websocket-frames.ts";
+import {
+  encodeFrame,
+  opcode,
+  WebSocketError,
+  WebSocketReader,
+} from "../../src/http/websocket-frames.ts";
 import { makeWorld, type World } from "../api/harness.ts";
 import { until } from "../grpc/harness.ts";
 import { clientFrame, WebSocketClient } from "./websocket-client.ts";
@@ -226,6 +231,26 @@ describe("the protocol", () => {
       }
       const whole = size === 1 ? texts.slice(0, 4) : texts;
       expect(events).toEqual(whole.map((text) => ({ kind: "message", text })));
+    }
+  });
+
+  it("fails in one way only, whatever comes", () => {
+    const seed = Math.floor(Math.random() * 2 ** 32);
+    const rng = new SeededRng(seed);
+    const good = clientFrame(opcode.text, Buffer.from("hello"));
+    for (let i = 0; i < 5_000; i++) {
+      const reader = new WebSocketReader(1_000);
+      const bytes = Buffer.concat([good, Buffer.from(good), clientFrame(opcode.ping, good)]);
+      for (let damage = rng.below(6); damage > 0; damage--) {
+        bytes[rng.below(bytes.length)] = rng.below(256);
+      }
+      try {
+        for (let at = 0; at < bytes.length; at += 7) {
+          reader.push(bytes.subarray(at, at + 7));
+        }
+      } catch (error) {
+        expect(error, `seed ${seed}`).toBeInstanceOf(WebSocketError);
+      }
     }
   });
 

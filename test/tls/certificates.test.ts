@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { silentLogger } from "../../src/base/index.ts";
+import { SeededRng, silentLogger } from "../../src/base/index.ts";
 import { derTime, objectId, readDer, toPem, unsignedInteger } from "../../src/cli/tls/der.ts";
 import { addressRefusal, readTlsShape, withSelfSigned } from "../../src/cli/tls/index.ts";
 import { readRevocationLists } from "../../src/cli/tls/revocation.ts";
@@ -88,6 +88,23 @@ describe("revocation lists", () => {
     expect([...readRevocationLists(ca.revocationList([]))]).toEqual([]);
   });
 
+  it("fail in one way only, however damaged", () => {
+    const seed = Math.floor(Math.random() * 2 ** 32);
+    const rng = new SeededRng(seed);
+    const list = folder.authority("ca").revocationList([7, 200, 3]);
+    for (let i = 0; i < 2_000; i++) {
+      const damaged = Buffer.from(list.subarray(0, rng.below(list.length) + 1));
+      for (let bytes = rng.below(4); bytes > 0; bytes--) {
+        damaged[rng.below(damaged.length)] = rng.below(256);
+      }
+      try {
+        readRevocationLists(damaged);
+      } catch (error) {
+        expect(error, `seed ${seed}`).toBeInstanceOf(RangeError);
+      }
+    }
+  });
+
   it("are refused when they are none", () => {
     const certificate = Buffer.from(folder.authority("ca").cert);
     const list = folder.authority("ca").revocationList([7]);
@@ -115,6 +132,12 @@ describe("the address of a member", () => {
     expect(await from(["a.example"], "10.0.0.1")).toBeUndefined();
     expect(await from(["*.b.example"], "10.0.0.9")).toBeUndefined();
     expect(await from(["n9.b.example", "10.0.0.1"], "10.0.0.9")).toBeUndefined();
+  });
+
+  it("is found by one lookup while another takes for ever", async () => {
+    const { cert } = folder.authority("ca").leaf("peer", { hosts: ["a.example"] });
+    const slow = { ...resolver, namesOf: () => new Promise<string[]>(() => undefined) };
+    expect(await addressRefusal(new X509Certificate(cert), "10.0.0.1", slow)).toBeUndefined();
   });
 
   it("is refused otherwise", async () => {

@@ -27,7 +27,7 @@ export async function addressRefusal(
   if ((!hasAddresses && dnsNames.length === 0) || isFrom(certificate, address)) {
     return undefined;
   }
-  if (await isAnyOf(address, dnsNames, resolver)) {
+  if (dnsNames.length > 0 && (await isAnyOf(address, dnsNames, resolver))) {
     return undefined;
   }
   return dnsNames.length === 0
@@ -50,27 +50,34 @@ function namesIn({ subjectAltName = "" }: X509Certificate): {
   };
 }
 
+/** All lookups at once, and the first match decides: one of the two directions may be slow. */
 async function isAnyOf(
   address: string,
   dnsNames: readonly string[],
   resolver: NameResolver,
 ): Promise<boolean> {
-  if (dnsNames.length === 0) {
+  const isNamed = async (): Promise<boolean> => {
+    const known = (await resolver.namesOf(address)).map((name) => name.replace(/\.$/, ""));
+    return dnsNames.some((dnsName) =>
+      dnsName.startsWith("*.")
+        ? known.some((name) => name.endsWith(dnsName.slice(1)))
+        : known.includes(dnsName),
+    );
+  };
+  const leadsHere = async (dnsName: string): Promise<boolean> =>
+    (await resolver.addressesOf(dnsName)).includes(address);
+  const names = dnsNames.filter((dnsName) => !dnsName.startsWith("*."));
+  try {
+    await Promise.any([isNamed(), ...names.map(leadsHere)].map(mustHold));
+    return true;
+  } catch {
+    // None matched; a name that does not resolve matches nothing.
     return false;
   }
-  const known = (await orNone(resolver.namesOf(address))).map((name) => name.replace(/\.$/, ""));
-  for (const dnsName of dnsNames) {
-    const isKnown = dnsName.startsWith("*.")
-      ? known.some((name) => name.endsWith(dnsName.slice(1)))
-      : known.includes(dnsName) || (await orNone(resolver.addressesOf(dnsName))).includes(address);
-    if (isKnown) {
-      return true;
-    }
-  }
-  return false;
 }
 
-/** A name that does not resolve matches nothing. */
-function orNone(names: Promise<readonly string[]>): Promise<readonly string[]> {
-  return names.catch(() => []);
+async function mustHold(answer: Promise<boolean>): Promise<void> {
+  if (!(await answer)) {
+    throw new Error("no match");
+  }
 }
