@@ -1,9 +1,10 @@
-// What the MVCC store costs by itself: CPU time of one call, memory of one key, bytes written for
-// one put. No disk: checkpoints are taken and thrown away, and the cold rows say what redo costs.
+// What the MVCC store costs by itself: time of one call, memory of one key, bytes written for one
+// put, redo, compaction and hashing of one event. No disk: records are kept in a map.
 //
 //   npx tsx bench/mvcc.ts [keys = 100000]
 
 import { noLease, utf8 } from "../src/base/index.ts";
+import { decodeMeta } from "../src/mvcc/checkpoint.ts";
 import type { RangeQuery, Store } from "../src/mvcc/contract.ts";
 import {
   groupRange,
@@ -40,6 +41,12 @@ class Records {
 
   get(key: Uint8Array): Uint8Array | undefined {
     return this.#records.get(Buffer.from(key).toString("latin1"))?.[1].slice();
+  }
+
+  /** How many events a start would redo now. */
+  historySince(revision: number): number {
+    const meta = this.get(storeMetaKey);
+    return meta === undefined ? 0 : revision - decodeMeta(meta).redoRevision;
   }
 
   scan(from: Uint8Array, to: Uint8Array): Row[] {
@@ -116,20 +123,32 @@ function scatter(i: number): number {
   return (i * 7_919 + 13) % keyCount;
 }
 
-const query: RangeQuery = {
-  key: noBytes,
-  rangeEnd: noBytes,
-  revision: 0,
-  limit: 0,
-  keysOnly: false,
-  countOnly: false,
-  sortTarget: "key",
-  sortOrder: "none",
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-};
+function toQuery(key: Uint8Array, rangeEnd: Uint8Array, limit: number, count: boolean): RangeQuery {
+  return {
+    key,
+    rangeEnd,
+    revision: 0,
+    limit,
+    keysOnly: false,
+    countOnly: count,
+    sortTarget: "key",
+    sortOrder: "none",
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+  };
+}
+
+/** CPU time of `work`, for each of `count`. */
+function cost<T>(name: string, count: number, work: () => T): T {
+  const before = process.cpuUsage();
+  const value = work();
+  const used = process.cpuUsage(before);
+  row(name, "", `${(((used.user + used.system) * 1000) / count).toFixed(0)} ns`);
+  return value;
+}
+
 const toEnd = Uint8Array.of(0);
 
 const keys = Array.from({ length: keyCount }, (_, n) => keyOf(n));
@@ -160,12 +179,31 @@ for (let round = 1; round <= 3; round++) {
 time("meta", rounds, (i) => void store.meta(at(i)));
 time("get", rounds, (i) => void store.get(at(i)));
 time("get, same 1000 keys", rounds, (i) => void store.get(keys[i % 1000] as Uint8Array));
-time("range of one key", rounds, (i) => void store.range({ ...query, key: at(i) }));
+time("range of one key", rounds, (i) => void store.range(toQuery(at(i), noBytes, 0, false)));
 time("range, limit 10, counted to the end", rounds / 10, (i) => {
-  store.range({ ...query, key: at(i), rangeEnd: toEnd, limit: 10 });
+  store.range(toQuery(at(i), toEnd, 10, false));
 });
-time("count to the end", rounds / 10, (i) => {
-  store.range({ ...query, key: at(i), rangeEnd: toEnd, countOnly: true });
-});
+time("count to the end", rounds / 10, (i) => void store.range(toQuery(at(i), toEnd, 0, true)));
+checkpoint(store);
 row("memory by the store's own account, a key", `${(store.memoryBytes / keyCount).toFixed(0)} B`);
 row("in use (history and index), a key", `${(store.sizeInUseBytes / keyCount).toFixed(0)} B`);
+
+const events = keyCount + 3 * rounds;
+const redone = records.historySince(store.revision);
+const opened = cost(`open, for each of ${redone} events redone`, redone, open);
+cost("hash, for each event", events, () => {
+  const walk = opened.beginHash(opened.revision);
+  while (loading(opened, () => walk.step())) {
+    opened.trim();
+  }
+});
+cost("compaction of all, for each event", events, () => {
+  opened.compact(opened.revision);
+  while (opened.compactionPending) {
+    while (loading(opened, () => opened.compactStep())) {
+      opened.trim();
+    }
+    checkpoint(opened);
+  }
+});
+row("in use after compaction, a key", `${(opened.sizeInUseBytes / keyCount).toFixed(0)} B`);
