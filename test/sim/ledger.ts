@@ -105,12 +105,14 @@ export class Ledger {
     return this.#applied;
   }
 
-  /** What a frame says must be true on the sender's disk. */
-  sent(sender: SimMember, type: number, bytes: Uint8Array): void {
+  /** What a frame says must be true on the sender's disk. Returns what kind of message it is. */
+  sent(sender: SimMember, type: number, bytes: Uint8Array): string {
     if (type !== raftFrameType) {
-      return;
+      return "";
     }
-    this.#checkMessage(sender, decodeMessage(bytes));
+    const message = decodeMessage(bytes);
+    this.#checkMessage(sender, message);
+    return message.kind;
   }
 
   #checkMessage(sender: SimMember, message: Message): void {

@@ -32,6 +32,9 @@ const { values } = parseArgs({
   },
 });
 
+// Stacks are costly, and the store says what it misses by throwing.
+Error.stackTraceLimit = values.trace ? 30 : 3;
+
 function seedRange(): readonly [number, number] {
   const text = values.seeds ?? values.seed;
   if (text === undefined) {

@@ -11,7 +11,6 @@ import type {
   PeerLinkStatus,
   PeerNetwork,
 } from "../../src/peer/index.ts";
-import { decodeMessage } from "../../src/node/peer-codec.ts";
 import type { SimProcess } from "./process.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -61,11 +60,13 @@ export class SimNetwork {
   readonly #scheduler: Scheduler;
   readonly #rng: Rng;
   readonly #stations = new Map<MemberId, Station>();
-  readonly #faults = new Map<string, LinkFault>();
+  /** By link; see #link. */
+  readonly #faults = new Map<number, LinkFault>();
+  readonly #numbers = new Map<MemberId, number>();
   /** When the last frame of a direction arrives: the next may not overtake it. */
-  readonly #arrivalMs = new Map<string, number>();
-  /** Sees every frame as it leaves, whatever becomes of it. */
-  onSend: (from: MemberId, to: MemberId, type: number, bytes: Uint8Array) => void = () => {};
+  readonly #arrivalMs = new Map<number, number>();
+  /** Sees every frame as it leaves, whatever becomes of it; says whether it may come twice. */
+  onSend: (from: MemberId, to: MemberId, type: number, bytes: Uint8Array) => boolean = () => false;
   readonly counters: NetworkCounters = {
     delivered: 0,
     lost: 0,
@@ -80,7 +81,7 @@ export class SimNetwork {
   }
 
   setFault(from: MemberId, to: MemberId, fault: LinkFault): void {
-    this.#faults.set(linkName(from, to), fault);
+    this.#faults.set(this.#link(from, to), fault);
   }
 
   healAll(): void {
@@ -152,7 +153,7 @@ export class SimNetwork {
     fault: LinkFault,
     deliver: (handlers: PeerHandlers) => void,
   ): void {
-    const name = linkName(from, to);
+    const name = this.#link(from, to);
     const nowMs = this.#scheduler.nowMs;
     let atMs =
       nowMs + 0.1 + this.#rng.below(100) / 200 + fault.delayMs * (this.#rng.below(1000) / 1000);
@@ -178,7 +179,21 @@ export class SimNetwork {
   }
 
   #fault(from: MemberId, to: MemberId): LinkFault {
-    return this.#faults.get(linkName(from, to)) ?? healthyLink;
+    return this.#faults.get(this.#link(from, to)) ?? healthyLink;
+  }
+
+  /** A number for a direction; ids are slow to join into names. */
+  #link(from: MemberId, to: MemberId): number {
+    return this.#number(from) * 1024 + this.#number(to);
+  }
+
+  #number(id: MemberId): number {
+    let number = this.#numbers.get(id);
+    if (number === undefined) {
+      number = this.#numbers.size;
+      this.#numbers.set(id, number);
+    }
+    return number;
   }
 
   #chance(probability: number): boolean {
@@ -215,7 +230,7 @@ class AttachedNetwork implements PeerNetwork {
       this.#station.process.after(1, () => this.#station.handlers?.onUnreachable(to));
     }
     const bytes = new Uint8Array(Buffer.concat(frame.parts));
-    this.#world.onSend(this.#self, to, frame.type, bytes);
+    const isRepeatable = this.#world.onSend(this.#self, to, frame.type, bytes);
     this.#world.carry(
       this.#self,
       to,
@@ -227,7 +242,7 @@ class AttachedNetwork implements PeerNetwork {
           ignoringDecodeErrors(() => handlers.onFrame(this.#self, { type: frame.type, bytes }));
         }
       },
-      isRepeatable(bytes),
+      isRepeatable,
     );
   }
 
@@ -312,14 +327,6 @@ async function* each(chunks: readonly Uint8Array[], arriving: number): AsyncIter
   }
 }
 
-/**
- * Forwarded proposals must not arrive twice: a connection does not double them, and the core
- * relies on it.
- */
-function isRepeatable(frame: Uint8Array): boolean {
-  return decodeMessage(frame).kind !== "proposeForward";
-}
-
 /** A frame that does not parse drops the link, and nothing else. */
 function ignoringDecodeErrors(run: () => void): void {
   try {
@@ -329,8 +336,4 @@ function ignoringDecodeErrors(run: () => void): void {
       throw error;
     }
   }
-}
-
-function linkName(from: MemberId, to: MemberId): string {
-  return `${from}>${to}`;
 }

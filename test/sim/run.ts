@@ -253,7 +253,10 @@ export class Life {
       });
       this.#readOld(member);
     }
-    await world.run(world.scheduler.nowMs + answerWithinMs);
+    const untilMs = world.scheduler.nowMs + answerWithinMs;
+    while (hashes.size < asked.length && world.scheduler.nowMs < untilMs && !world.failure) {
+      await world.run(world.scheduler.nowMs + 500);
+    }
     this.#guard(() => {
       const told = [...hashes.values()];
       demand(told.length === asked.length, "a healed member gave no hash");

@@ -70,9 +70,14 @@ export class World {
     );
     this.network.onSend = (from, _to, type, bytes) => {
       const sender = this.members.find((member) => member.id === from);
+      let kind = "";
       if (sender !== undefined) {
-        this.#guard(() => this.ledger.sent(sender, type, bytes));
+        this.#guard(() => {
+          kind = this.ledger.sent(sender, type, bytes);
+        });
       }
+      // A connection does not double what it carries, and the core relies on it here.
+      return kind !== "proposeForward";
     };
     for (const member of this.members) {
       this.#followDisk(member);
