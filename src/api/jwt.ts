@@ -69,7 +69,7 @@ export class JwtTokens {
   readonly #wallMs: () => number;
   readonly #remembered = new Map<string, Verified>();
 
-  /** Throws Error, in the operator's words and without any of the key, for one that does not fit. */
+  /** Throws Error, in the operator's words and without any of the key, for one that is not fit. */
   constructor(options: JwtOptions, wallMs: () => number) {
     const method = methods[options.signMethod];
     if (!Object.hasOwn(methods, options.signMethod) || method === undefined) {
