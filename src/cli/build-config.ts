@@ -48,6 +48,8 @@ export function buildConfig(
     watchProgressNotifyIntervalMs: readProgressInterval(read),
     learnersMax: read.positive("max-learners"),
     strictReconfiguration: read.bool("strict-reconfig-check"),
+    corruptCheckMs: read.durationMs("corrupt-check-time"),
+    compactHashCheckMs: read.durationMs("compact-hash-check-time"),
     forceNewCluster: read.bool("force-new-cluster"),
     autoCompaction: readAutoCompaction(read),
     ...readAuth(read),

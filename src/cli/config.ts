@@ -74,6 +74,10 @@ export interface ServerConfig extends AuthConfig, SecurityConfig {
   readonly watchProgressNotifyIntervalMs: number;
   readonly learnersMax: number;
   readonly strictReconfiguration: boolean;
+  /** How often the members' stores are compared; 0 for never. */
+  readonly corruptCheckMs: number;
+  /** How often, if they were compacted since; 0 for never. */
+  readonly compactHashCheckMs: number;
   /** Start as a cluster of this member alone, whoever else the data names. */
   readonly forceNewCluster: boolean;
   readonly autoCompaction: AutoCompaction | undefined;

@@ -199,6 +199,11 @@ class Server implements RunningServer {
       progressNotifyIntervalMs: config.watchProgressNotifyIntervalMs,
       learnersMax: config.learnersMax,
       strictReconfiguration: config.strictReconfiguration,
+      corruptionCheck: {
+        everyMs: config.corruptCheckMs,
+        afterCompactionMs: config.compactHashCheckMs,
+      },
+      scrub: true,
     };
     const network = new TcpPeerNetwork({
       clusterId,

@@ -1,7 +1,7 @@
-// Writing a bbolt file from its beginning to its end. Each bucket's keys come in ascending order, so
-// its tree grows from below: a leaf is written when it is full, and its first key and number go to
-// the branch above, which is written when it is full, and so on. Only the last page of each level is
-// in memory. The metas, which point to all this, are written last.
+// Writing a bbolt file from its beginning to its end. Each bucket's keys come in ascending order,
+// so its tree grows from below: a leaf is written when it is full, and its first key and number go
+// to the branch above, which is written when it is full, and so on. Only the last page of each
+// level is in memory. The metas, which point to all this, are written last.
 
 import { assert, compareBytes, concatBytes, emptyBytes } from "../base/index.ts";
 import type { ByteSink } from "./bytes.ts";

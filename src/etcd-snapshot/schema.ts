@@ -1,8 +1,8 @@
-// What etcd keeps where (server/storage/schema): the buckets, their keys, and their values as far as
-// they are not messages of the API. Numbers are big-endian.
+// What etcd keeps where (server/storage/schema): the buckets, their keys, and their values as far
+// as they are not messages of the API. Numbers are big-endian.
 //
-//   key              revision (8) "_" sub revision (8), and "t" for a tombstone -> KeyValue; that of
-//                    a tombstone has only the key
+//   key              revision (8) "_" sub revision (8), and "t" for a tombstone -> KeyValue; that
+//                    of a tombstone has only the key
 //   lease            id (8) -> leasepb.Lease, which is Quorate's LeaseRecord field by field
 //   alarm            AlarmMember -> nothing
 //   auth             authEnabled (one byte), authRevision (8)

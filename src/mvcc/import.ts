@@ -1,7 +1,7 @@
 // Filling a new store with history from elsewhere, in order and with its own revisions. What was
 // compacted there is missing: events name create revisions and versions whose events are gone, and
-// revisions have gaps. Each event becomes what it would be here after a compaction: it points to the
-// key's event before it, if that is there.
+// revisions have gaps. Each event becomes what it would be here after a compaction: it points to
+// the key's event before it, if that is there.
 //
 // The caller, who may await, follows these steps:
 //   1. add(event) for each, in order; on MissingRecords it gives the records to `store.load` and

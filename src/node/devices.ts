@@ -3,6 +3,7 @@
 
 import type { Clock, ClusterId, LogIndex, Logger, MemberId, Rng } from "../base/index.ts";
 import type { PeerNetwork } from "../peer/contract.ts";
+import type { CorruptionCheckConfig } from "./corruption-check.ts";
 import type { DataDirectory } from "../storage/index.ts";
 
 /** An opened data directory, as storage gives it or the simulator models it. */
@@ -39,6 +40,10 @@ export interface NodeConfig {
   readonly learnersMax: number;
   /** Whether changes that would endanger the quorum are refused. */
   readonly strictReconfiguration: boolean;
+  /** Whether and when the members' stores are compared; never when not given. */
+  readonly corruptionCheck?: CorruptionCheckConfig | undefined;
+  /** Whether everything on the disk is read over and over, to find rot; not when not given. */
+  readonly scrub?: boolean | undefined;
 }
 
 /** Where the log may be cut after a synced point at `index`: some entries stay for followers. */

@@ -5,7 +5,12 @@ import { DecodeError, toLeaseId } from "../base/index.ts";
 import type { LeaseId } from "../base/index.ts";
 import type { LeaseTimeToLive } from "./handle.ts";
 
-export const forwardedCall = { leaseKeepAlive: 1, leaseTimeToLive: 2, memberChange: 3 } as const;
+export const forwardedCall = {
+  leaseKeepAlive: 1,
+  leaseTimeToLive: 2,
+  memberChange: 3,
+  hashKv: 4,
+} as const;
 
 export function encodeLeaseCall(id: LeaseId, wantKeys: boolean): Uint8Array {
   const bytes = new Uint8Array(9);

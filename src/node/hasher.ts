@@ -9,14 +9,13 @@ import type { SteppedWork } from "./stepped-work.ts";
 
 export class Hasher {
   readonly #machine: StateMachine;
-  readonly #work: (step: () => boolean) => SteppedWork;
-
+  readonly #work: (restMs: number, step: () => boolean) => SteppedWork;
   readonly #view: () => Promise<EngineView>;
 
   /** `view` gives the engine as it is with everything applied so far. */
   constructor(
     machine: StateMachine,
-    work: (step: () => boolean) => SteppedWork,
+    work: (restMs: number, step: () => boolean) => SteppedWork,
     view: () => Promise<EngineView>,
   ) {
     this.#machine = machine;
@@ -40,8 +39,11 @@ export class Hasher {
     }
   }
 
-  /** Of the pairs up to `revision` (0 = current), equal on all members. */
-  async hashKv(revision: Revision | 0): Promise<HashResult> {
+  /**
+   * Of the pairs up to `revision` (0 = current), equal on all members. It rests between steps, each
+   * a block, for `restMs`.
+   */
+  async hashKv(revision: Revision | 0, restMs = 0): Promise<HashResult> {
     const { state } = this.#machine;
     const { store } = state;
     const at = revision === 0 ? store.revision : revision;
@@ -52,9 +54,24 @@ export class Hasher {
       throw new QuorateError("compacted");
     }
     const walk = store.beginHash(at);
-    const work = this.#work(() => this.#machine.state === state && walk.step());
+    let refusal: QuorateError | undefined;
+    const work = this.#work(restMs, () => {
+      try {
+        return this.#machine.state === state && walk.step();
+      } catch (error) {
+        if (!(error instanceof QuorateError)) {
+          throw error;
+        }
+        // Compaction has passed the revision: an answer, not a failure of this member.
+        refusal = error;
+        return false;
+      }
+    });
     work.wake();
     await work.whenIdle();
+    if (refusal !== undefined) {
+      throw refusal;
+    }
     if (this.#machine.state !== state) {
       throw new QuorateError("leaderChanged");
     }

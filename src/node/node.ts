@@ -2,10 +2,11 @@
 // is in member-core.ts; here are the member's life (start, ticks, stop) and the services around
 // the core. Everything outside comes in as devices, so the simulator runs this same class.
 
-import { nobody, noMember, QuorateError, system } from "../base/index.ts";
+import { CorruptionError, nobody, noMember, QuorateError, system } from "../base/index.ts";
 import type { Caller, LeaseId, MemberId, MetricsRegistry, Revision, Timer } from "../base/index.ts";
 import type { RaftStatus } from "../raft/index.ts";
 import { makeBackup } from "./backup.ts";
+import { CorruptionCheck } from "./corruption-check.ts";
 import type { NodeConfig, NodeDevices } from "./devices.ts";
 import type {
   AuthReader,
@@ -31,11 +32,14 @@ import { NodeMetrics } from "./node-metrics.ts";
 import { PeerExchange } from "./peer-exchange.ts";
 import { publishAttributes } from "./publish.ts";
 import type { OpenedState } from "./replicated-state.ts";
+import { Scrubber } from "./scrubber.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
 import { SpaceWatch } from "./space-watch.ts";
 
 /** Housekeeping (time-outs, leases) runs about this often, milliseconds. */
 const housekeepingMs = 250;
+/** Comparing stores rests so long after each block, milliseconds: it is never in a hurry. */
+const comparisonRestMs = 1;
 
 /** How long a simple token lives unused, milliseconds (etcd's --auth-token-ttl). */
 const authTokenTtlMsDefault = 300_000;
@@ -62,6 +66,8 @@ export class QuorateNode implements NodeHandle {
   readonly #peers: PeerExchange;
   readonly #hasher: Hasher;
   readonly #space: SpaceWatch;
+  readonly #corruption: CorruptionCheck;
+  readonly #scrubber: Scrubber;
   #tickTimer: Timer | undefined;
   #lastHousekeepingMs: number;
   #stopping: Promise<void> | undefined;
@@ -104,10 +110,16 @@ export class QuorateNode implements NodeHandle {
     this.#peers = this.#makePeers();
     this.#hasher = new Hasher(
       this.#core.machine,
-      (step) => this.#core.steppedWork(0, step),
+      (restMs, step) => this.#core.steppedWork(restMs, step),
       () => this.#core.engineView(),
     );
     this.#space = this.#makeSpaceWatch();
+    this.#corruption = this.#makeCorruptionCheck();
+    this.#scrubber = new Scrubber(
+      () => this.#core.engine,
+      devices.clock,
+      (error) => this.#fail(error),
+    );
   }
 
   /** Opens the links and begins to take part. */
@@ -116,6 +128,9 @@ export class QuorateNode implements NodeHandle {
     await this.#devices.network.start(this.#peers);
     this.#core.start();
     this.#tick();
+    if (this.#config.scrub === true) {
+      this.#scrubber.start();
+    }
     void publishAttributes(
       this,
       this.#config,
@@ -255,6 +270,8 @@ export class QuorateNode implements NodeHandle {
       await this.#leadership.handOver();
     }
     this.#tickTimer?.cancel();
+    this.#scrubber.stop();
+    this.#corruption.stop();
     await this.#core.stop();
     await this.#snapshots.close();
     await this.#devices.network.close();
@@ -340,6 +357,25 @@ export class QuorateNode implements NodeHandle {
     );
   }
 
+  #makeCorruptionCheck(): CorruptionCheck {
+    const core = this.#core;
+    return new CorruptionCheck(
+      {
+        self: this.#config.memberId,
+        isLeader: () => core.status.role === "leader",
+        members: () => core.machine.state.membership.members().map(({ id }) => id),
+        revision: () => core.machine.state.store.revision,
+        compactedRevision: () => core.machine.state.store.compactedRevision,
+        hashKv: (revision) => this.#hasher.hashKv(revision, comparisonRestMs),
+        propose: (kind, encoded) => this.propose(kind, encoded, system),
+      },
+      this.#config.corruptionCheck ?? { everyMs: 0, afterCompactionMs: 0 },
+      this.#devices.network,
+      this.#devices.clock,
+      this.#devices.logger,
+    );
+  }
+
   #makeSnapshots(): SnapshotExchange {
     return new SnapshotExchange(
       {
@@ -359,10 +395,7 @@ export class QuorateNode implements NodeHandle {
         step: (message) => this.#core.driver.step(message),
         unreachable: (to) => this.#core.driver.reportUnreachable(to),
         isRemoved: (id) => this.#core.machine.state.membership.isRemoved(id),
-        answer: (kind, body) =>
-          kind === forwardedCall.memberChange
-            ? this.#membership.answer(body)
-            : this.#leases.answer(kind, body),
+        answer: (kind, body) => this.#answer(kind, body),
         removed: () => this.#fail(new RemovedError()),
       },
       this.#devices.network,
@@ -373,6 +406,17 @@ export class QuorateNode implements NodeHandle {
 
   get #tokenTtlMs(): number {
     return this.#config.authTokenTtlMs ?? authTokenTtlMsDefault;
+  }
+
+  async #answer(kind: number, body: Uint8Array): Promise<Uint8Array> {
+    switch (kind) {
+      case forwardedCall.memberChange:
+        return this.#membership.answer(body);
+      case forwardedCall.hashKv:
+        return this.#corruption.answer(body);
+      default:
+        return this.#leases.answer(kind, body);
+    }
   }
 
   #tick(): void {
@@ -392,6 +436,7 @@ export class QuorateNode implements NodeHandle {
     this.#leases.tick();
     this.#core.pursueCompaction();
     this.#space.tick(nowMs);
+    this.#corruption.tick(nowMs);
     this.#core.machine.state.hub.progress(nowMs);
     const isStuck = this.#core.driver.writeElapsedMs(nowMs) > this.#config.electionTimeoutMs;
     if (isStuck && this.#core.status.role === "leader") {
@@ -417,7 +462,12 @@ export class QuorateNode implements NodeHandle {
       return;
     }
     this.#failed = true;
-    this.#devices.logger.error({ err: error }, "the node stops");
+    const advice =
+      error instanceof CorruptionError
+        ? ": its data cannot be trusted. With the other members alive, remove this one from the " +
+          "cluster, delete its data directory and add it anew; alone, restore a backup"
+        : "";
+    this.#devices.logger.error({ err: error }, `the node stops${advice}`);
     this.#onStopped(error);
   }
 }

@@ -75,6 +75,8 @@ describe("defaults", () => {
       watchProgressNotifyIntervalMs: 600_000,
       learnersMax: 1,
       strictReconfiguration: true,
+      corruptCheckMs: 0,
+      compactHashCheckMs: 60_000,
       forceNewCluster: false,
       autoCompaction: undefined,
       grpcServer: "direct",

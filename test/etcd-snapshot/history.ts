@@ -30,7 +30,7 @@ export interface Written {
   readonly compacted: number;
 }
 
-/** Puts with and without leases, deletes of keys and ranges, transactions of several, compactions. */
+/** Puts with and without leases, deletes, transactions of several, compactions. */
 export async function writeHistory(
   endpoint: string,
   seed: number,

@@ -61,6 +61,11 @@ describe.skipIf(!etcdInstalled())("status", () => {
   }
 });
 
+test.skipIf(!etcdInstalled())("defrag prints what etcdctl prints", async () => {
+  const args = [`--endpoints=${cluster.endpoints[0]}`, "defrag"];
+  expect(await quoratectl(...args)).toBe(await etcdctl(...args));
+});
+
 test("restore makes a directory that a server starts on", async () => {
   await using restored = await ClusterProcesses.create(1);
   const member = restored.members[0] ?? expect.fail("a member");

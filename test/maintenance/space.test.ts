@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { ClusterProcesses, type MemberProcess } from "../support/processes.ts";
 import { Calls } from "./calls.ts";
 
+const controlScript = new URL("../../dist/cli/quoratectl.js", import.meta.url).pathname;
 const mebibyte = 1024 * 1024;
 const quotaBytes = 40 * mebibyte;
 
@@ -56,17 +57,17 @@ test("fills, refuses, and takes writes again after delete and compact, without a
   client.close();
 }, 120_000);
 
-test("defrag answers at once, by etcdctl too, and the data stays", async () => {
+test("defrag answers at once, to quoratectl too, and the data stays", async () => {
   await using cluster = await ClusterProcesses.start(1);
   const member = cluster.members[0] as MemberProcess;
   const client = new Calls(member.endpoint);
   await client.putBytes("k", randomBytes(1000));
   await client.defragment();
-  const { stdout } = await promisify(execFile)(
-    "etcdctl",
-    [`--endpoints=${member.endpoint}`, "defrag"],
-    { env: { ...process.env, ETCDCTL_API: "3" } },
-  );
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    controlScript,
+    `--endpoints=${member.endpoint}`,
+    "defrag",
+  ]);
   expect(stdout).toContain(`Finished defragmenting etcd member[${member.endpoint}]`);
   await expect.poll(() => member.log.includes("gave disk space back")).toBe(true);
   expect((await client.range({ key: Buffer.from("k") })).count).toBe(1);
