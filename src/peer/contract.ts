@@ -90,7 +90,7 @@ export interface PeerNetwork {
   start(handlers: PeerHandlers): Promise<void>;
   /** The other members; links to those no longer named are closed. Also before `start`. */
   setPeers(peers: readonly PeerAddress[]): void;
-  /** Frames of one turn leave in one write. */
+  /** Frames of one turn leave in one write. A caller that `setPeers` did not name is answered too. */
   send(to: MemberId, frame: OutgoingFrame): void;
   /** Rejects with PeerError: unreachable, timed out, or failed on the other side. Not retried. */
   request(to: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array>;

@@ -6,7 +6,7 @@
 
 import { DecodeError, concatBytes, readU32 } from "../base/index.ts";
 import type { ClusterId, MemberId } from "../base/index.ts";
-import type { RefusalReason } from "./contract.ts";
+import type { IncomingFrame, RefusalReason } from "./contract.ts";
 
 export const protocolVersion = 1;
 export const helloBytes = 35;
@@ -120,6 +120,22 @@ export function frameHead(kind: FrameKind, extraBytes = 0): Uint8Array {
   const head = new Uint8Array(frameHeadBytes + extraBytes);
   head[4] = kind;
   return head;
+}
+
+/** The head of a message frame; its parts follow. */
+export function messageHead(type: number): Uint8Array {
+  const head = frameHead(frameKinds.message, 1);
+  head[frameHeadBytes] = type;
+  return head;
+}
+
+/** What the body of a message frame holds. Throws DecodeError. */
+export function readMessage(body: Uint8Array): IncomingFrame {
+  const type = body[0];
+  if (type === undefined) {
+    throw new DecodeError("a message without a type");
+  }
+  return { type, bytes: body.subarray(1) };
 }
 
 /** Bytes as they arrive, taken out in pieces of the reader's choice. */

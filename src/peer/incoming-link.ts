@@ -2,8 +2,9 @@
 
 import { DecodeError, idToHex, readU32, utf8, writeU32 } from "../base/index.ts";
 import type { MemberId, Timer } from "../base/index.ts";
+import type { OutgoingFrame } from "./contract.ts";
 import { FrameSocket } from "./frame-socket.ts";
-import { frameHead, frameHeadBytes, frameKinds } from "./framing.ts";
+import { frameHead, frameHeadBytes, frameKinds, messageHead, readMessage } from "./framing.ts";
 import type { OpenSocket } from "./handshake.ts";
 import type { LinkContext } from "./link-context.ts";
 
@@ -53,6 +54,11 @@ export class IncomingLink {
     this.#frames.begin();
   }
 
+  /** Sends back on the caller's own link: the way to a member that has no link of ours. */
+  send(frame: OutgoingFrame): void {
+    this.#frames.send(messageHead(frame.type), frame.parts, frame.droppable);
+  }
+
   close(): void {
     this.#frames.destroy();
   }
@@ -69,14 +75,9 @@ export class IncomingLink {
 
   #onFrame(kind: number, body: Uint8Array): void {
     switch (kind) {
-      case frameKinds.message: {
-        const type = body[0];
-        if (type === undefined) {
-          throw new DecodeError("a message without a type");
-        }
-        this.#context.handlers.onFrame(this.#from, { type, bytes: body.subarray(1) });
+      case frameKinds.message:
+        this.#context.handlers.onFrame(this.#from, readMessage(body));
         return;
-      }
       case frameKinds.request:
         this.#onRequest(body);
         return;

@@ -6,7 +6,7 @@ import { DecodeError, idToHex, readU32, writeU32 } from "../base/index.ts";
 import type { MemberId, Timer } from "../base/index.ts";
 import type { OutgoingFrame, PeerAddress, PeerLinkStatus } from "./contract.ts";
 import { FrameSocket } from "./frame-socket.ts";
-import { frameHead, frameHeadBytes, frameKinds } from "./framing.ts";
+import { frameHead, frameHeadBytes, frameKinds, messageHead, readMessage } from "./framing.ts";
 import { RefusedError, dial } from "./handshake.ts";
 import type { OpenSocket } from "./handshake.ts";
 import { helloTo } from "./link-context.ts";
@@ -64,9 +64,7 @@ export class OutgoingLink {
   }
 
   send(frame: OutgoingFrame): void {
-    const head = frameHead(frameKinds.message, 1);
-    head[frameHeadBytes] = frame.type;
-    if (!this.#sendFrame(head, frame.parts, frame.droppable)) {
+    if (!this.#sendFrame(messageHead(frame.type), frame.parts, frame.droppable)) {
       this.#lost(1);
     }
   }
@@ -246,6 +244,10 @@ export class OutgoingLink {
         return;
       case frameKinds.pong:
         this.#onPong(body);
+        return;
+      // From a member that does not know us as one yet, and so has no link of its own.
+      case frameKinds.message:
+        this.#context.handlers.onFrame(this.#to, readMessage(body));
         return;
       default:
         throw new DecodeError(`frame of kind ${kind} where it does not belong`);

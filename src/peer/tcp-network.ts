@@ -120,7 +120,9 @@ export class TcpPeerNetwork implements PeerNetwork {
   }
 
   send(to: MemberId, frame: OutgoingFrame): void {
-    const link = this.#links.get(to);
+    // A caller that is not on our list is answered on its own link. Who was away while a member
+    // joined, and then finds it leading, can only catch up, and learn the list, by answering.
+    const link = this.#links.get(to) ?? this.#messageLinks.get(to);
     if (link === undefined) {
       this.#config.metrics.sendFailed(to, 1);
     } else {

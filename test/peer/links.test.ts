@@ -59,6 +59,17 @@ describe("frames", () => {
     expect(a.unreachable).toEqual([]);
   });
 
+  test("reach a caller that is on no list, on the caller's own link", async () => {
+    const [a, b] = [await startMember(1), await startMember(2)];
+    a.network.setPeers([{ id: b.id, urls: [b.url] }]);
+    a.network.send(b.id, frame("hello"));
+    await until(() => b.frames.length === 1);
+    b.network.send(a.id, frame("and back", 9));
+    await until(() => a.frames.length === 1);
+    expect(a.frames).toEqual(["2:9:and back"]);
+    expect(b.counts.sendFailed).toBe(0);
+  });
+
   test("of one turn leave in one write, their parts joined", async () => {
     const chunks: Uint8Array[] = [];
     const server = createServer((socket) => {

@@ -34,13 +34,6 @@ export const healthyLink: LinkFault = {
 };
 
 const handshakeMs = 50;
-/**
- * Whether a member can answer one that is not on its member list yet, by the addresses in that
- * one's handshake. Who was away while a member joined, and then finds it leading, can only catch
- * up if it can answer.
- */
-const answersCallers = true;
-
 interface Station {
   readonly process: SimProcess;
   handlers: PeerHandlers | undefined;
@@ -246,9 +239,10 @@ class AttachedNetwork implements PeerNetwork {
     );
   }
 
+  /** Whoever has called is answered on its own link, on the member list or not. */
   #mayReach(to: MemberId): boolean {
     const isPeer = this.#peers.some((peer) => peer.id === to);
-    return isPeer || (answersCallers && this.#station.callers.has(to));
+    return isPeer || this.#station.callers.has(to);
   }
 
   request(to: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
