@@ -34,6 +34,7 @@ export const healthyLink: LinkFault = {
 };
 
 const handshakeMs = 50;
+
 interface Station {
   readonly process: SimProcess;
   handlers: PeerHandlers | undefined;
