@@ -6,7 +6,7 @@
 // receivers are told its size before the first byte.
 
 import { QuorateError } from "../base/index.ts";
-import type { SnapshotMeta } from "../base/index.ts";
+import type { Clock, SnapshotMeta } from "../base/index.ts";
 import { alarmsKey } from "../apply/index.ts";
 import { authKey, roleRange, userRange } from "../auth/index.ts";
 import { writeSnapshot } from "../etcd-snapshot/index.ts";
@@ -22,12 +22,15 @@ import { openStore } from "./open-store.ts";
 
 /** For the pages and blocks that are looked at, bytes. */
 const memoryBudgetBytes = 16 * 1024 * 1024;
+/** After so many others get their turn. */
+const blocksAtOnce = 4;
 
 export interface BackupSource {
   /** The engine with everything applied so far, and where that stands. */
   view(): Promise<{ readonly meta: SnapshotMeta; readonly view: EngineView }>;
   /** Undefined where there are no files. */
   createFile(): Promise<ScratchFile> | undefined;
+  readonly clock: Clock;
 }
 
 /** Makes the file, without its hash; whoever gets it must close it. */
@@ -43,7 +46,7 @@ export async function makeBackup(
   try {
     const { meta, view } = await source.view();
     try {
-      await writeSnapshot(file, await contentsOf(view, meta, storageVersion));
+      await writeSnapshot(file, await contentsOf(view, meta, storageVersion, source.clock));
     } finally {
       await view.close();
     }
@@ -58,6 +61,7 @@ async function contentsOf(
   view: EngineView,
   meta: SnapshotMeta,
   storageVersion: string,
+  clock: Clock,
 ): Promise<SnapshotContents> {
   const [members, alarms, auth] = await view.getMany([membershipKey, alarmsKey, authKey]);
   const membership = MembershipRecord.decode(members ?? new Uint8Array(0));
@@ -79,7 +83,7 @@ async function contentsOf(
     users: namedRows(view, userRange),
     roles: namedRows(view, roleRange),
     leases: namedRows(view, leaseRange),
-    history: historyRows(view, store),
+    history: historyRows(view, store, clock),
   };
 }
 
@@ -93,9 +97,13 @@ async function* namedRows(view: EngineView, range: ScanRange): AsyncGenerator<re
 async function* historyRows(
   view: EngineReader,
   store: Store,
+  clock: Clock,
 ): AsyncGenerator<readonly HistoryRow[]> {
   const history = store.beginExport();
-  for (;;) {
+  for (let block = 1; ; block++) {
+    if (block % blocksAtOnce === 0) {
+      await new Promise<void>((resolve) => clock.soon(resolve));
+    }
     const rows = await loading(view, store, () => history.next());
     if (rows === undefined) {
       return;

@@ -10,11 +10,21 @@
 // every member refuses writes with "corrupt cluster", until an operator has replaced the member
 // and disarmed the alarm.
 //
-// A check costs a pass over the store: so it is made after a compaction (--compact-hash-check-time),
-// which is a pass too, and else only when it is asked for (--corrupt-check-time).
+// A check costs a pass over the store: so it is made after a compaction, which is a pass too
+// (--compact-hash-check-time), and else only when it is asked for (--corrupt-check-time).
 
-import { DecodeError, idToHex, noMember, QuorateError, readU32, readU64 } from "../base/index.ts";
-import { toMemberId, toRevision, writeU32, writeU64 } from "../base/index.ts";
+import {
+  DecodeError,
+  idToHex,
+  noMember,
+  QuorateError,
+  readU32,
+  readU64,
+  toMemberId,
+  toRevision,
+  writeU32,
+  writeU64,
+} from "../base/index.ts";
 import type { Clock, Logger, MemberId, Revision } from "../base/index.ts";
 import type { PeerNetwork } from "../peer/contract.ts";
 import { AlarmRequest, AlarmRequestAlarmAction, AlarmType } from "../wire/index.ts";

@@ -230,6 +230,7 @@ export class QuorateNode implements NodeHandle {
     const source = {
       view: () => this.#core.viewAtPoint(),
       createFile: () => this.#devices.disk.createScratchFile?.(),
+      clock: this.#devices.clock,
     };
     return makeBackup(source, storageVersion);
   }

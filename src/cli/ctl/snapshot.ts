@@ -102,6 +102,12 @@ async function restore(context: Context, argv: Arguments): Promise<void> {
       "--mark-compacted required if --bump-revision > 0, and disallowed otherwise",
     );
   }
+  if (textFlag(argv, "wal-dir") !== "") {
+    throw new CommandError(
+      exitCodes.badArguments,
+      "--wal-dir cannot be used: the log stands in the data directory",
+    );
+  }
   const dataDirectory = flag("data-dir", `${name}.etcd`);
   const progress = new Progress(dataDirectory);
   const { restoreFile } = await import("../snapshot-files.ts");
@@ -182,6 +188,7 @@ export const snapshotVerbs: readonly Verb[] = [
     doc: "Make a member's data directory from a backup",
     flags: [
       valueFlag("data-dir", "The directory to be made [<name>.etcd]"),
+      valueFlag("wal-dir", "Not used: the log stands in the data directory"),
       valueFlag("name", "Name of the member [default]"),
       valueFlag("initial-cluster", "Members of the new cluster [default=http://localhost:2380]"),
       valueFlag("initial-cluster-token", "Token of the new cluster [etcd-cluster]"),
