@@ -100,7 +100,9 @@ export class System {
       ];
       return this.name === "etcd"
         ? spawn("etcd", flags, { stdio: "ignore" })
-        : spawn(process.execPath, [...this.#nodeFlags, serverScript, ...flags], { stdio: "ignore" });
+        : spawn(process.execPath, [...this.#nodeFlags, serverScript, ...flags], {
+            stdio: "ignore",
+          });
     });
     await this.firstAnswer();
     this.endpoints = await leaderFirst(this.endpoints);

@@ -46,9 +46,7 @@ export async function readPointer(directory: string): Promise<StatePointer | und
   }
   const [line = "", sum = ""] = text.split("\n");
   if (sum !== sumOf(line)) {
-    throw new CorruptionError(
-      `${path} is damaged: its checksum does not match. ${adviceToRejoin}`,
-    );
+    throw new CorruptionError(`${path} is damaged: its checksum does not match. ${adviceToRejoin}`);
   }
   const fields = JSON.parse(line) as PointerFields;
   if (fields.format !== format) {
