@@ -21,7 +21,10 @@ export class MissingRecords extends Error {
 
 /** A key-value pair as stored: encoded once, when written, and spliced ever after. */
 export interface StoredKeyValue {
-  /** Field 2 of a message: tag 0x12, length, KeyValue. Fits RangeResponse.kvs, Event.kv, PutResponse.prev_kv. */
+  /**
+   * Field 2 of a message: tag 0x12, length, KeyValue. Fits RangeResponse.kvs, Event.kv and
+   * PutResponse.prev_kv.
+   */
   readonly field: Uint8Array;
   /** The encoded mvccpb.KeyValue alone (the tail of `field`). */
   readonly message: Uint8Array;
@@ -112,7 +115,7 @@ export interface StoreReader {
 export interface WriteTransaction extends StoreReader {
   /** Returns the replaced pair's metadata. Bytes are copied. */
   put(key: Uint8Array, value: Uint8Array, lease: LeaseId): KeyMeta | undefined;
-  /** Deletes the keys of the range; returns their pairs, in key order, when asked, else only counts. */
+  /** Deletes the keys of the range; returns their pairs, in key order, when asked, else counts. */
   deleteRange(
     range: KeyRange,
     wantPrevious: boolean,

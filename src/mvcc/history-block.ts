@@ -54,7 +54,7 @@ export interface EventDraft {
   sub: number;
   depth: number;
   level: number;
-  /** The key's entry before the event: previous position, size, lease and the anchors to jump to. */
+  /** The key's entry before the event: previous position, size, lease and anchors to jump to. */
   before: KeyEntry;
   create: number;
   version: number;

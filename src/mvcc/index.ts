@@ -28,7 +28,7 @@
 //   count          sums of the directory; reads the two border pages only. In the past: also the
 //                  pages changed since
 //   range          pages until the limit; blocks of what is returned (range.ts)
-//   old version    at most 8 events on each of 7 levels, whatever the number of versions (versions.ts)
+//   old version    at most 8 events on each of 7 levels, however many versions (versions.ts)
 //   compaction     in proportion to the changes compacted, in steps (compaction.ts)
 //   opening        the directory's records, and redo of a bounded piece of history
 //   memory         about 65 bytes for a key of 20 bytes in memory; the rest up to the budget

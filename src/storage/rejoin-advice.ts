@@ -7,7 +7,7 @@ export const adviceToRejoin =
   "add) and start it empty: it is refilled by the others. If it is the only member, restore a " +
   "backup.";
 
-/** Adds the advice to what tells of damage and does not have it yet; gives back all else as it is. */
+/** Adds the advice to what tells of damage and does not have it yet; all else stays as it is. */
 export function withAdvice(error: unknown): unknown {
   return error instanceof CorruptionError && !error.message.includes(adviceToRejoin)
     ? new CorruptionError(`${error.message}. ${adviceToRejoin}`, { cause: error })

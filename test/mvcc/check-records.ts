@@ -52,7 +52,7 @@ export function checkDirectory(engine: FakeEngine): void {
   expect(stored.length).toBe(pages.size);
 }
 
-/** Every event that must be kept is stored once; blocks below the compacted revision are mostly alive. */
+/** Every event to be kept is stored once; blocks below the compacted revision are mostly alive. */
 export function checkHistory(engine: FakeEngine, model: Model, compactionDone: boolean): void {
   const stored = new Set<string>();
   const meta = engine.get(storeMetaKey);

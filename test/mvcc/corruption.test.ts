@@ -1,4 +1,4 @@
-// Records that are missing, stale or not what they should be are found when they are met, and named.
+// Records that are missing, stale or not what they should be are found when met, and named.
 
 import { describe, expect, it } from "vitest";
 import { CorruptionError, utf8 } from "../../src/base/index.ts";
