@@ -71,9 +71,10 @@ export function parseConfigFile(text: string, path: string): Map<string, Setting
 
 function parseYaml(text: string, path: string): unknown {
   try {
-    return parse(text);
+    return parse(text, { logLevel: "error" });
   } catch (error) {
-    if (error instanceof YAMLParseError) {
+    // Unresolved and too many aliases are ReferenceErrors.
+    if (error instanceof YAMLParseError || error instanceof ReferenceError) {
       throw new ConfigError(`${path}: ${error.message.split("\n")[0] ?? "not YAML"}`);
     }
     throw error;

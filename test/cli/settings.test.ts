@@ -250,3 +250,14 @@ client-transport-security:
     );
   });
 });
+
+it.each([
+  ["name: *nobody", /Unresolved alias/],
+  ["name: [a", /flow/i],
+])("a file that is not whole YAML is refused by its path: %s", (text, reason) => {
+  const path = file("broken.yaml", text);
+  const read = (): unknown =>
+    collectSettings(new Map([["config-file", { text: path, origin: "--config-file" }]]), {});
+  expect(read).toThrow(ConfigError);
+  expect(read).toThrow(reason);
+});
