@@ -78,9 +78,17 @@ export async function openState(engine: Engine, options: StateOptions): Promise<
   return {
     state: { ...parts, applier: new Applier(parts), hub },
     engine,
-    applied: { index: toLogIndex(readU64(applied, 0)), term: toTerm(readU64(applied, 8)) },
+    applied: decodeApplied(applied),
     conf: membership.confState,
   };
+}
+
+function decodeApplied(record: Uint8Array): OpenedState["applied"] {
+  try {
+    return { index: toLogIndex(readU64(record, 0)), term: toTerm(readU64(record, 8)) };
+  } catch (error) {
+    throw new CorruptionError("the record of what was applied does not parse", { cause: error });
+  }
 }
 
 async function openAuth(engine: Engine, record: Uint8Array | undefined): Promise<AuthStore> {
