@@ -207,8 +207,9 @@ export class MvccStore extends Reader implements Store {
     const budget = config.memoryBudgetBytes;
     if (pager.memoryBytes + history.cache.bytes > budget) {
       // Blocks give way first, but keep a quarter; then pages.
-      history.cache.evict(Math.max(budget - pager.memoryBytes, budget >> 2));
-      pager.evict(budget - Math.min(history.cache.bytes, budget));
+      const blockBytes = Math.max(budget - pager.memoryBytes, budget >> 2);
+      history.cache.evict(blockBytes);
+      pager.evict(budget - Math.min(history.cache.bytes, blockBytes));
     }
   }
 
