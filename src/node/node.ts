@@ -70,6 +70,7 @@ export class QuorateNode implements NodeHandle {
   readonly #scrubber: Scrubber;
   #tickTimer: Timer | undefined;
   #lastHousekeepingMs: number;
+  #published: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
   #failed = false;
 
@@ -131,7 +132,7 @@ export class QuorateNode implements NodeHandle {
     if (this.#config.scrub === true) {
       this.#scrubber.start();
     }
-    void publishAttributes(
+    this.#published = publishAttributes(
       this,
       this.#config,
       this.#devices.clock,
@@ -139,11 +140,15 @@ export class QuorateNode implements NodeHandle {
     );
   }
 
-  /** Resolves when this member knows a leader and its state is as current as the leader's. */
+  /**
+   * Resolves when this member knows a leader, its state is as current as the leader's, and the
+   * member list knows its name: until then it does not count as started.
+   */
   async untilReady(): Promise<void> {
     for (;;) {
       try {
         await this.#core.linearize();
+        await this.#published;
         return;
       } catch (error) {
         this.#checkRunning();
