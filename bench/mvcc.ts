@@ -105,7 +105,7 @@ function time(name: string, count: number, call: (i: number) => void, between?: 
     const from = done;
     const end = Math.min(count, done + runCalls);
     for (; done < end; done++) {
-      call(done);
+      loading(store, () => call(done));
     }
     runs.push(Number(process.hrtime.bigint() - before) / (end - from));
     if (done % checkpointEvery === 0) {
