@@ -2,7 +2,7 @@
 // blocks, dirty pages, leases, members, alarms and the applied index together. A recovery starts
 // at the newest one. Every so often a batch is synced; only below such a point may the log be cut.
 
-import { must } from "../base/index.ts";
+import { must, QuorateError } from "../base/index.ts";
 import type { Clock, LogIndex, SnapshotMeta, Timer } from "../base/index.ts";
 import type { BatchOperation, Engine } from "../storage/engine.ts";
 import type { Wal } from "../storage/wal-contract.ts";
@@ -48,7 +48,8 @@ export class Checkpointer {
   #synced: LogIndex;
   #walSizeAtSync: number;
   #stopped = false;
-  #suspended = false;
+  /** Open while another state is put in place: the engine is closed and the next not in use. */
+  #suspension: { readonly over: Promise<void>; readonly end: () => void } | undefined;
 
   constructor(
     engine: Engine,
@@ -70,9 +71,14 @@ export class Checkpointer {
     this.#hooks = hooks;
   }
 
+  /** Whether another state is being put in place. */
+  get suspended(): boolean {
+    return this.#suspension !== undefined;
+  }
+
   /** Something was applied: decides whether a checkpoint is due now or a little later. */
   nudge(): void {
-    if (this.#stopped || this.#suspended || this.#running !== undefined) {
+    if (this.#stopped || this.suspended || this.#running !== undefined) {
       return;
     }
     if (this.#source.pendingBytes() >= pendingBytesLimit || this.#cutDue()) {
@@ -80,7 +86,7 @@ export class Checkpointer {
     } else {
       this.#timer ??= this.#clock.after(idleDelayMs, () => {
         this.#timer = undefined;
-        if (!this.#stopped && !this.#suspended && this.#running === undefined) {
+        if (!this.#stopped && !this.suspended && this.#running === undefined) {
           this.#start();
         }
       });
@@ -100,8 +106,12 @@ export class Checkpointer {
     options: { readonly sync: boolean },
     use: (meta: SnapshotMeta, engine: Engine) => T,
   ): Promise<T> {
-    while (this.#running !== undefined) {
-      await this.#running;
+    while (this.#running !== undefined || this.#suspension !== undefined) {
+      const { suspended } = this;
+      await (this.#suspension?.over ?? this.#running);
+      if (suspended && this.#stopped) {
+        throw new QuorateError("stopped");
+      }
     }
     let used: { readonly value: T } | undefined;
     const write = this.#write(options.sync, (meta) => {
@@ -117,7 +127,11 @@ export class Checkpointer {
 
   /** No checkpoints until `resume`, while another state is put in place. */
   async suspend(): Promise<void> {
-    this.#suspended = true;
+    let end = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.#suspension = { over, end };
     while (this.#running !== undefined) {
       await this.#running;
     }
@@ -128,11 +142,13 @@ export class Checkpointer {
     this.#engine = engine;
     this.#written = meta.index;
     this.#synced = meta.index;
-    this.#suspended = false;
+    this.#suspension?.end();
+    this.#suspension = undefined;
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#suspension?.end();
     this.#timer?.cancel();
     while (this.#running !== undefined) {
       await this.#running;

@@ -117,7 +117,7 @@ export class QuorateNode implements NodeHandle {
     this.#space = this.#makeSpaceWatch();
     this.#corruption = this.#makeCorruptionCheck();
     this.#scrubber = new Scrubber(
-      () => this.#core.engine,
+      () => (this.#core.checkpointer.suspended ? undefined : this.#core.engine),
       devices.clock,
       (error) => this.#fail(error),
     );
@@ -351,7 +351,7 @@ export class QuorateNode implements NodeHandle {
         alarms: () => core.machine.state.alarms.list(),
         sizeInUseBytes: () => core.machine.state.store.sizeInUseBytes,
         sizeBytes: () => core.engine.sizeBytes(),
-        engine: () => core.engine,
+        engine: () => (core.checkpointer.suspended ? undefined : core.engine),
         compactedRevision: () => core.machine.state.store.compactedRevision,
         isCompacting: () => core.machine.state.store.compactionPending,
         propose: (kind, encoded) => this.propose(kind, encoded, system),

@@ -16,15 +16,15 @@ const rowsMax = 512;
 const rowBytes = 6 * 1024;
 
 export class Scrubber {
-  readonly #engine: () => Engine;
+  readonly #engine: () => Engine | undefined;
   readonly #clock: Clock;
   readonly #onFatal: (error: unknown) => void;
   #timer: Timer | undefined;
   #from: Uint8Array = emptyBytes;
   #stopped = false;
 
-  /** `engine` is the one in use. */
-  constructor(engine: () => Engine, clock: Clock, onFatal: (error: unknown) => void) {
+  /** `engine` is the one in use; undefined while another is put in its place. */
+  constructor(engine: () => Engine | undefined, clock: Clock, onFatal: (error: unknown) => void) {
     this.#engine = engine;
     this.#clock = clock;
     this.#onFatal = onFatal;
@@ -44,6 +44,11 @@ export class Scrubber {
   /** No iterator outlives a step: it would hold on to files that are to go. */
   async #step(): Promise<void> {
     const engine = this.#engine();
+    if (engine === undefined) {
+      this.#from = emptyBytes;
+      this.start();
+      return;
+    }
     const rowsAPass = engine.sizeBytes() / rowBytes;
     const goal = Math.ceil((rowsAPass * stepMs) / passMs);
     const limit = Math.min(rowsMax, Math.max(rowsMin, goal));
@@ -59,7 +64,7 @@ export class Scrubber {
       if (this.#stopped) {
         return;
       }
-      // An engine that was replaced meanwhile is closed.
+      // An engine that is or was replaced meanwhile is closed.
       if (engine === this.#engine()) {
         this.#onFatal(error);
         return;

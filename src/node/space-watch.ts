@@ -34,7 +34,8 @@ export interface SpaceWatchNode {
   alarms(): readonly Alarm[];
   sizeInUseBytes(): number;
   sizeBytes(): number;
-  engine(): Engine;
+  /** The engine in use; undefined while another is put in its place. */
+  engine(): Engine | undefined;
   compactedRevision(): Revision;
   /** Whether compaction still has something to free. */
   isCompacting(): boolean;
@@ -105,6 +106,9 @@ export class SpaceWatch {
 
   async #reclaim(): Promise<void> {
     const engine = this.#node.engine();
+    if (engine === undefined) {
+      return;
+    }
     const before = engine.sizeBytes();
     const startedMs = this.#clock.monotonicMs();
     this.#reclaimedTo = this.#node.compactedRevision();

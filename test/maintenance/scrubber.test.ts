@@ -101,3 +101,30 @@ test("tells of a damaged row and stops", async () => {
   expect(failures[0]).toBeInstanceOf(CorruptionError);
   expect(clock.due).toEqual([]);
 });
+
+test("waits while the engine is put aside, and begins again with the next", async () => {
+  const old = await filled(20);
+  const seen: string[] = [];
+  const next = watched(await filled(8), seen);
+  const clock = new HandClock();
+  const failures: unknown[] = [];
+  let inUse: Engine | undefined = old;
+  const scrubber = new Scrubber(
+    () => inUse,
+    clock,
+    (error) => failures.push(error),
+  );
+  scrubber.start();
+  await clock.step();
+  // Closed under a step that has begun, and under one that has not.
+  const step = clock.step();
+  inUse = undefined;
+  await old.close();
+  await step;
+  await clock.step();
+  inUse = next;
+  await clock.step();
+  expect(failures).toEqual([]);
+  expect(seen).toHaveLength(8);
+  scrubber.stop();
+});
