@@ -11,6 +11,8 @@ export interface FaultContext {
   readonly isShort: boolean;
   /** Members that the probe shall not ask, since they cannot answer. */
   avoid(members: readonly ChaosMember[]): void;
+  /** What follows is no part of the fault: clients' longest gap is taken up to here. */
+  healed(): void;
   /** Reads everything that a member holds; rejects when it cannot, or says that it may not. */
   audit(member: ChaosMember): Promise<void>;
 }

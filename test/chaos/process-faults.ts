@@ -17,6 +17,7 @@ async function killAll(
   context.avoid(victims);
   await Promise.all(victims.map((member) => member.process.stop("SIGKILL")));
   await sleep(downMs);
+  context.healed();
   await Promise.all(victims.map((member) => member.process.start()));
   return `${victims.map(({ name }) => name).join("+")} down for ${downMs} ms`;
 }
@@ -78,6 +79,7 @@ async function terminate(context: FaultContext, victim: ChaosMember): Promise<st
   context.avoid([victim]);
   await victim.process.stop("SIGTERM");
   await sleep(500);
+  context.healed();
   await victim.process.start();
   return victim.name;
 }
