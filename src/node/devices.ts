@@ -2,6 +2,7 @@
 // made in start-node.ts; the simulator brings virtual ones and runs the same node on them.
 
 import type { Clock, ClusterId, LogIndex, Logger, MemberId, Rng } from "../base/index.ts";
+import type { StoreConfig } from "../mvcc/index.ts";
 import type { PeerNetwork } from "../peer/contract.ts";
 import type { CorruptionCheckConfig } from "./corruption-check.ts";
 import type { DataDirectory } from "../storage/index.ts";
@@ -33,6 +34,10 @@ export interface NodeConfig {
   readonly requestSizeBytesMax: number;
   readonly quotaBytes: number;
   readonly memoryBudgetBytes: number;
+  /** Sizes of the store's records, where they are not to be the usual ones. */
+  readonly store?: Partial<StoreConfig> | undefined;
+  /** Bounds the entries of one message between members; the core's default when not given. */
+  readonly messageSizeBytesMax?: number | undefined;
   /** How long a simple token lives unused, milliseconds; 300,000 when not given. */
   readonly authTokenTtlMs?: number | undefined;
   readonly progressNotifyIntervalMs: number;

@@ -384,6 +384,7 @@ function makeRaft(config: NodeConfig, devices: NodeDevices, opened: OpenedState)
     rng: devices.rng,
     electionTicks: electionTicksOf(config),
     heartbeatTicks: 1,
+    messageSizeBytesMax: config.messageSizeBytesMax,
     initial: { hardState, snapshot, entries, applied: opened.applied.index, conf: opened.conf },
   });
 }
