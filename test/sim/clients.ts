@@ -165,7 +165,10 @@ export class Client {
     if (id === undefined || chance < 3) {
       this.#grant(member, done);
     } else if (chance < 8) {
-      this.#keepAlive(member, id, done);
+      const all = this.#leases.all;
+      // Now and then one of the last that ended: a leader of the past may still think it lives.
+      const old = all[all.length - 1 - this.#rng.below(Math.min(8, all.length))] ?? id;
+      this.#keepAlive(member, this.#rng.below(4) === 0 ? old : id, done);
     } else if (chance < 10) {
       this.#timeToLive(member, id, done);
     } else {

@@ -19,7 +19,7 @@ function hashes(poolThreads: number): Promise<string[]> {
         "--no-corpus",
         "--hash",
         "--secs",
-        "2",
+        "1",
         "--seeds",
         `1..${lives}`,
       ],

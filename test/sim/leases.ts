@@ -33,6 +33,11 @@ export class LeaseBook {
       .map(({ id }) => id);
   }
 
+  /** Leases that clients know of; also those that have ended. */
+  get all(): bigint[] {
+    return [...this.#leases.keys()];
+  }
+
   granted(id: bigint, ttlSeconds: number, callMs: number): void {
     const lease = this.#leases.get(id) ?? {
       id,

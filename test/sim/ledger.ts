@@ -59,6 +59,8 @@ export class Ledger {
   readonly model = new Model();
   /** Hears of each index when it is first applied. */
   onApplied: (applied: Applied) => void = () => {};
+  /** Hears of each leader when it first speaks as one. */
+  onLeader: (leader: SimMember) => void = () => {};
   elections = 0;
 
   /** The member list as the log has made it. */
@@ -167,6 +169,7 @@ export class Ledger {
     demand(known === undefined, () => `two leaders in term ${term}`);
     this.#leaders.set(term, leader.id);
     this.elections++;
+    this.onLeader(leader);
     const log = leader.disk.durable;
     demand(
       log.hardState?.term === term && log.hardState.vote === leader.id,

@@ -1,8 +1,9 @@
-// npm run sim -- [--seed N | --seeds A..B] [--faults a,b,...] [--secs S] [--trace] [--shrink]
-//                [--until-failure] [--hash] [--no-corpus]
+// npm run sim -- [--seed N | --seeds A..B | --lives N] [--faults a,b,...] [--secs S] [--trace]
+//                [--shrink] [--until-failure] [--hash] [--no-corpus]
 //
 // Plays lives of simulated clusters and fails when a promise was broken, or when the run was too
-// small to prove anything. Without a seed it plays a fresh one and prints which.
+// small to prove anything. Without a seed it plays fresh ones, one or as many as --lives says,
+// and prints which.
 
 import { parseArgs } from "node:util";
 import { keep, regressions } from "./corpus.ts";
@@ -22,6 +23,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: "string" },
     seeds: { type: "string" },
+    lives: { type: "string" },
     faults: { type: "string" },
     secs: { type: "string" },
     trace: { type: "boolean", default: false },
@@ -39,8 +41,12 @@ function seedRange(): readonly [number, number] {
   const text = values.seeds ?? values.seed;
   if (text === undefined) {
     const fresh = Math.floor(Date.now() / 1000);
-    say(`seed ${fresh}`);
-    return [fresh, fresh];
+    const last = fresh + Number(values.lives ?? 1) - 1;
+    if (!(last >= fresh)) {
+      throw new Error(`not a number of lives: ${values.lives}`);
+    }
+    say(`seeds ${fresh}..${last}`);
+    return [fresh, last];
   }
   const [from, to = from] = text.split("..").map(Number);
   if (from === undefined || to === undefined || !Number.isSafeInteger(from) || !(to >= from)) {

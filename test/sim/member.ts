@@ -4,7 +4,7 @@
 import { MetricsRegistry, SeededRng } from "../../src/base/index.ts";
 import type { ClusterId, Logger, MemberId } from "../../src/base/index.ts";
 import { QuorateNode, RemovedError, openState } from "../../src/node/index.ts";
-import type { NodeStatus } from "../../src/node/index.ts";
+import type { NodeConfig, NodeStatus } from "../../src/node/index.ts";
 import { Device } from "./device.ts";
 import type { EffectPoint } from "./device.ts";
 import type { VirtualDisk } from "./disk.ts";
@@ -112,7 +112,7 @@ export class SimMember {
   async #open(process: SimProcess, device: Device, rng: SeededRng): Promise<void> {
     const { network, options, clusterId } = this.#around;
     const disk = await this.disk.open(device);
-    const config = {
+    const config: NodeConfig = {
       name: this.name,
       clusterId,
       memberId: this.id,
@@ -124,6 +124,7 @@ export class SimMember {
       requestSizeBytesMax: 1024 * 1024,
       quotaBytes: 1024 * 1024 * 1024,
       memoryBudgetBytes: options.memoryBudgetBytes,
+      messageSizeBytesMax: options.messageSizeBytesMax,
       progressNotifyIntervalMs: options.progressNotifyIntervalMs,
       learnersMax: 1,
       strictReconfiguration: true,

@@ -30,6 +30,8 @@ export class Nemesis {
   #isOver = false;
   #healed: readonly SimMember[] = [];
   #rotten = 0;
+  /** Whether harm comes to the next leader at once. */
+  #awaitsLeader = false;
 
   readonly #operator: Operator;
 
@@ -38,6 +40,7 @@ export class Nemesis {
     this.#rng = rng;
     this.#operator = new Operator(world, rng);
     world.onDown = (member) => this.#restartLater(member);
+    world.ledger.onLeader = (leader) => this.#meetLeader(leader);
   }
 
   begin(): void {
@@ -108,8 +111,18 @@ export class Nemesis {
         return this.#pause(member);
       case "membership":
         return this.#operator.act();
-      case "moveLeader":
-        return this.#moveLeader();
+      case "moveLeader": {
+        const { members } = world;
+        const leader = members.find((each) => each.status()?.isLeader === true);
+        return this.#moveLeader(leader, members[this.#rng.below(members.length)] as SimMember);
+      }
+      case "handover":
+        return this.#handOver();
+      case "staleLeader":
+        return this.#makeStale();
+      case "fallenLeader":
+        this.#awaitsLeader = true;
+        return this.#stepDown();
       case "drift":
         return this.#crash(member, false);
       case "wallJump":
@@ -209,10 +222,7 @@ export class Nemesis {
     return true;
   }
 
-  #moveLeader(): boolean {
-    const { members } = this.#world;
-    const leader = members.find((member) => member.status()?.isLeader === true);
-    const to = members[this.#rng.below(members.length)] as SimMember;
+  #moveLeader(leader: SimMember | undefined, to: SimMember): boolean {
     const { node, process } = leader ?? {};
     if (node === undefined || process === undefined) {
       return false;
@@ -225,6 +235,96 @@ export class Nemesis {
       );
     });
     return true;
+  }
+
+  /** Leadership is to go to a member that is slow to take the last entries, so it hangs a while. */
+  #handOver(): boolean {
+    const { members, scheduler, options } = this.#world;
+    const leader = members.find((member) => member.status()?.isLeader === true);
+    const others = members.filter((member) => member !== leader && member.device !== undefined);
+    const to = others[this.#rng.below(Math.max(1, others.length))];
+    if (leader === undefined || to?.device === undefined) {
+      return false;
+    }
+    const { device } = to;
+    device.slowMs = this.#rng.below(options.electionTimeoutMs);
+    scheduler.after(2 * options.electionTimeoutMs, () => {
+      device.slowMs = 0;
+    });
+    if (this.#rng.below(2) === 0) {
+      scheduler.after(this.#rng.below(options.electionTimeoutMs), () => {
+        if (!this.#isOver) {
+          this.#cutOff(leader, options.electionTimeoutMs * (2 + this.#rng.below(3)));
+        }
+      });
+    }
+    return this.#moveLeader(leader, to);
+  }
+
+  /** The leader is cut off and sleeps until another rules; awake again, it cannot know. */
+  #makeStale(): boolean {
+    const { members, scheduler, options } = this.#world;
+    const leader = members.find((member) => member.status()?.isLeader === true);
+    const { process } = leader ?? {};
+    if (leader === undefined || process === undefined || process.paused || members.length === 1) {
+      return false;
+    }
+    const sleepMs = (options.electionTimeoutMs * (20 + this.#rng.below(60))) / 10;
+    this.#world.trace(`${leader.name} sleeps in office`);
+    this.#cutOff(leader, sleepMs + 2 * options.electionTimeoutMs);
+    process.pause();
+    scheduler.after(sleepMs, () => {
+      if (!this.#isOver) {
+        process.resume();
+      }
+    });
+    return true;
+  }
+
+  /** Makes an election: the leader, if there is one, is cut off. */
+  #stepDown(): boolean {
+    const { members, options } = this.#world;
+    const leader = members.find((member) => member.status()?.isLeader === true);
+    if (leader !== undefined) {
+      this.#cutOff(leader, options.electionTimeoutMs * (1 + this.#rng.below(4)));
+    }
+    return true;
+  }
+
+  /** A leader in its first moments: some of its entries are out, and others are not. */
+  #meetLeader(leader: SimMember): void {
+    if (!this.#awaitsLeader) {
+      return;
+    }
+    this.#awaitsLeader = false;
+    const { scheduler, options } = this.#world;
+    scheduler.after(this.#rng.below(40) / 4, () => {
+      if (this.#isOver) {
+        return;
+      }
+      this.#world.trace(`${leader.name} falls`);
+      if (this.#rng.below(2) === 0) {
+        this.#crash(leader, this.#rng.below(2) === 0);
+      } else {
+        this.#cutOff(leader, options.electionTimeoutMs * (1 + this.#rng.below(6)));
+      }
+    });
+  }
+
+  #cutOff(member: SimMember, forMs: number): void {
+    const { members, network, scheduler } = this.#world;
+    const setAll = (fault: LinkFault): void => {
+      for (const other of members) {
+        network.setFault(member.id, other.id, fault);
+        network.setFault(other.id, member.id, fault);
+      }
+    };
+    setAll({ ...healthyLink, cut: true });
+    scheduler.after(forMs, () => {
+      if (!this.#isOver) {
+        setAll(healthyLink);
+      }
+    });
   }
 
   #disturbDisk(member: SimMember, kind: "slowDisk" | "diskFull" | "writeError"): boolean {

@@ -27,6 +27,9 @@ export const faultKinds = [
   "logRot",
   "stateRot",
   "moveLeader",
+  "handover",
+  "staleLeader",
+  "fallenLeader",
   "membership",
 ] as const;
 
@@ -48,6 +51,8 @@ export interface SimOptions {
   readonly catchUpEntries: number;
   readonly segmentBytes: number;
   readonly memoryBudgetBytes: number;
+  /** Small: a log goes to a member in many messages, and may stop in the middle. */
+  readonly messageSizeBytesMax: number;
   readonly pageSizeBytesMax: number;
   readonly blockSizeBytesTarget: number;
   readonly groupPagesMax: number;
@@ -109,6 +114,7 @@ export function chooseOptions(seed: number, overrides: Partial<SimOptions> = {})
     patienceMs: pick(rng, [500, 3_000, 10_000]),
     leaseTtlSecondsMax: pick(rng, [3, 8, 20]),
     compactEveryMs: pick(rng, [500, 3_000, 1_000_000]),
+    messageSizeBytesMax: pick(rng, [1, 200, 1024 * 1024]),
   };
   return { ...chosen, ...overrides };
 }

@@ -186,7 +186,8 @@ export class Life {
     const { scheduler } = world;
     const fromMs = scheduler.nowMs;
     const probes = this.#healed.map((member, i) => this.#probe(member, i));
-    await world.run(fromMs + answerWithinMs / 3);
+    // A short life stays short in this as well.
+    await world.run(fromMs + Math.min(answerWithinMs / 3, this.#options.faultSecs * 1000));
     for (const client of this.#clients) {
       client.end();
     }

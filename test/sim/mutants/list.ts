@@ -1,13 +1,18 @@
 // Bugs that other systems shipped, planted into a copy of the sources: each a small change of one
 // place. A place that cannot be found any more is an error, so the list ages with the code.
 
-export interface Mutant {
-  readonly name: string;
-  /** What goes wrong. */
-  readonly bug: string;
+export interface Change {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+}
+
+export interface Mutant extends Change {
+  readonly name: string;
+  /** What goes wrong. */
+  readonly bug: string;
+  /** A second safeguard that must go too: without either alone nothing would go wrong. */
+  readonly also?: Change;
 }
 
 export const mutants: readonly Mutant[] = [
@@ -124,10 +129,15 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "transfer-to-lagging",
-    bug: "leadership goes to a member that lacks entries, without an election's check",
+    bug: "leadership goes to a member that lacks entries, and nobody compares logs",
     file: "src/raft/leader.ts",
     find: "if (progress.match < core.log.lastIndex) {",
     replace: "if (progress.match < 0) {",
+    also: {
+      file: "src/raft/node.ts",
+      find: "message.lastTerm > core.log.lastTerm ||",
+      replace: "message.transfer || message.lastTerm > core.log.lastTerm ||",
+    },
   },
   {
     name: "read-not-waiting-for-apply",
@@ -167,6 +177,11 @@ export const mutants: readonly Mutant[] = [
     file: "src/node/state-machine.ts",
     find: "if (generation === this.#generation) {\n        this.#state.store.load(",
     replace: "if (generation <= this.#generation) {\n        this.#state.store.load(",
+    also: {
+      file: "src/node/state-machine.ts",
+      find: "    await Promise.allSettled(this.#loads);\n",
+      replace: "",
+    },
   },
   {
     name: "retry-forwarded",

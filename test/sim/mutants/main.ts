@@ -16,7 +16,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { mutants } from "./list.ts";
-import type { Mutant } from "./list.ts";
+import type { Change, Mutant } from "./list.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 
@@ -24,6 +24,18 @@ interface Outcome {
   /** Lives until it was found; undefined when it was not. */
   readonly lives: number | undefined;
   readonly failure: string;
+}
+
+function change(copy: string, { file, find, replace }: Change): void {
+  const path = join(copy, file);
+  const source = readFileSync(path, "utf8");
+  if (source.split(find).length !== 2) {
+    throw new Error(`its place is not once in ${file}: ${find}`);
+  }
+  writeFileSync(
+    path,
+    source.replace(find, () => replace),
+  );
 }
 
 function plant(mutant: Mutant): string {
@@ -35,16 +47,15 @@ function plant(mutant: Mutant): string {
     cpSync(join(root, name), join(copy, name));
   }
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-  const path = join(copy, mutant.file);
-  const source = readFileSync(path, "utf8");
-  if (source.split(mutant.find).length !== 2) {
+  try {
+    change(copy, mutant);
+    if (mutant.also !== undefined) {
+      change(copy, mutant.also);
+    }
+  } catch (error) {
     rmSync(copy, { recursive: true });
-    throw new Error(`${mutant.name}: its place is not once in ${mutant.file}`);
+    throw error;
   }
-  writeFileSync(
-    path,
-    source.replace(mutant.find, () => mutant.replace),
-  );
   return copy;
 }
 
