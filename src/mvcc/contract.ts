@@ -107,7 +107,10 @@ export interface StoreReader {
   at(revision: Revision, sub: number): StoredKeyValue | undefined;
   /** Keys attached to a lease, sorted. */
   leaseKeys(lease: LeaseId): Uint8Array[];
-  /** Events of revisions from..to inclusive that are not compacted, in order; at most about `maxEvents`, whole revisions. */
+  /**
+   * Events of revisions from..to inclusive, compacted <= from, in order; whole revisions, and no
+   * further one once there are `maxEvents`.
+   */
   events(from: Revision, to: Revision, maxEvents: number): Commit[];
 }
 
@@ -138,7 +141,10 @@ export interface Store extends StoreReader {
     readonly value: T;
     readonly commit: Commit | undefined;
   };
-  /** Moves the compaction point (the caller has checked the revision); space is freed by `compactStep`. */
+  /**
+   * Moves the compaction point (the caller has checked the revision); `compactStep` frees the
+   * space.
+   */
   compact(revision: Revision): void;
   /**
    * One bounded piece of background compaction; false when nothing can be done now: all is done,

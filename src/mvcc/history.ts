@@ -101,7 +101,10 @@ export class History {
     this.block = this.tail;
   }
 
-  /** Appends an event; returns the bytes that it takes. `bodyBytes` of them, the last, are its body. */
+  /**
+   * Appends an event; returns the bytes that it takes. `bodyBytes` of them, the last ones, are its
+   * body.
+   */
   append(draft: EventDraft): number {
     const length = measureBody(draft);
     this.bodyBytes = length;

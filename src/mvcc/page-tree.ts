@@ -62,7 +62,10 @@ export class PageTree {
     }
   }
 
-  /** Finds the page of `key` and the slot in it; negative as in Page.find. May throw MissingRecords. */
+  /**
+   * Finds the page of `key` and the slot in it; negative as in Page.find. May throw
+   * MissingRecords.
+   */
   locate(key: Uint8Array): number {
     if (!this.#descend(key)) {
       this.pager.throwIfMissing();

@@ -203,7 +203,8 @@ class ScriptRun {
         return [
           meta === undefined
             ? "none"
-            : `create=${meta.createRevision} mod=${meta.modRevision} version=${meta.version} lease=${meta.lease}`,
+            : `create=${meta.createRevision} mod=${meta.modRevision} ` +
+              `version=${meta.version} lease=${meta.lease}`,
         ];
       }
       case "at": {
