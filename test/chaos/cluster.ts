@@ -229,7 +229,7 @@ export async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
       return await attempt();
     } catch (error) {
       const passing =
-        /unhealthy|not enough started|in sync|leader changed|no leader|timed out|UNAVAILABLE|DEADLINE/;
+        /unhealthy|not enough started|leader changed|no leader|timed out|UNAVAILABLE|DEADLINE/;
       if (!passing.test(String(error)) || performance.now() > untilMs) {
         throw error;
       }

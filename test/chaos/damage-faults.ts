@@ -67,7 +67,7 @@ async function damage(context: FaultContext, pattern: RegExp): Promise<string> {
   return `${victim.name}, ${where} of ${file}: ${outcome}`;
 }
 
-/** "harmless" when nothing that anybody reads is changed; else where the damage was found, and how. */
+/** "harmless" when nothing that anybody reads is changed; else how the damage was found. */
 async function judge(context: FaultContext, victim: ChaosMember, before: number): Promise<string> {
   try {
     await victim.process.start();
