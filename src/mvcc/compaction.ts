@@ -17,7 +17,7 @@
 
 import { assert } from "../base/index.ts";
 import type { Revision } from "../base/index.ts";
-import type { BlockEntry } from "./history.ts";
+import type { BlockEntry } from "./block-entry.ts";
 import { HistoryBlock } from "./history-block.ts";
 import { setU32, setU48 } from "./numbers.ts";
 import { findHidden } from "./page-walk.ts";

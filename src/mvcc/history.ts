@@ -7,39 +7,21 @@
 
 import { CorruptionError } from "../base/index.ts";
 import { BlockCache, blockName } from "./block-cache.ts";
+import { blockLayout, blockSizeAt, readBlockEntry, writeBlockImage } from "./block-entry.ts";
+import type { BlockEntry } from "./block-entry.ts";
 import { BlockStarts } from "./block-starts.ts";
 import type { Group } from "./directory.ts";
 import { HistoryBlock, measureBody } from "./history-block.ts";
 import type { EventDraft } from "./history-block.ts";
 import { getU32, getU48, setU32, setU48 } from "./numbers.ts";
 import { visitEntries } from "./page-walk.ts";
-import { hiddenFlag } from "./page.ts";
 import type { Page } from "./page.ts";
 import { PageTree } from "./page-tree.ts";
-import type { TreeLayout } from "./page-tree.ts";
 import type { Pager } from "./pager.ts";
 import { blockKey, describeRecord } from "./record-keys.ts";
 
-const sizeAt = 1;
-const deadAt = 5;
-const payloadBytes = 8;
 /** Blocks asked for ahead when history is read in order. */
 const readAheadBlocks = 16;
-
-/**
- * The block tree: position of the first event -> size, dead bytes. An entry is hidden once half
- * of its block is dead, so that the directory's counts lead compaction to such blocks.
- */
-export const blockLayout: TreeLayout = {
-  id: 3,
-  payloadBytes,
-  weigh: (page, slot) => {
-    const at = page.imageAt(slot);
-    return getU32(page.bytes, at + sizeAt) - getU32(page.bytes, at + deadAt);
-  },
-  revisionOf: () => 0,
-  pinLast: true,
-};
 
 /** A place to go back to when a transaction is undone. */
 export interface HistoryMark {
@@ -58,13 +40,6 @@ export interface BlockRewrite {
   readonly key: Uint8Array;
   /** Undefined = the block is to be deleted. */
   readonly block: HistoryBlock | undefined;
-}
-
-export interface BlockEntry {
-  readonly revision: number;
-  readonly sub: number;
-  readonly sizeBytes: number;
-  readonly deadBytes: number;
 }
 
 export class History {
@@ -91,7 +66,7 @@ export class History {
   /** Of those and the blocks they replaced, what the next checkpoint must write or delete. */
   #rewrites = new Map<number | string, BlockRewrite>();
   readonly #key = new Uint8Array(10);
-  readonly #image = new Uint8Array(1 + payloadBytes);
+  readonly #image = new Uint8Array(1 + blockLayout.payloadBytes);
 
   constructor(pager: Pager, groups: Group[], blockBytes: number) {
     this.pager = pager;
@@ -225,7 +200,7 @@ export class History {
     if (slot === -2) {
       this.pager.throwIfMissing();
     }
-    return slot < 0 ? undefined : readEntry(this.tree.page, slot);
+    return slot < 0 ? undefined : readBlockEntry(this.tree.page, slot);
   }
 
   /** Up to `max` entries at or after a position. Throws when it misses pages. */
@@ -237,7 +212,7 @@ export class History {
       undefined,
       (page, from, to) => {
         for (let slot = from; slot < to && entries.length < max; slot++) {
-          entries.push(readEntry(page, slot));
+          entries.push(readBlockEntry(page, slot));
         }
         return entries.length < max;
       },
@@ -299,7 +274,7 @@ export class History {
   /** The entry whose key in the block tree is given. */
   entryAt(key: Uint8Array): BlockEntry {
     const slot = this.tree.locate(key);
-    return readEntry(this.tree.page, slot);
+    return readBlockEntry(this.tree.page, slot);
   }
 
   /** Puts `joined` in the place of some adjacent blocks; undefined = nothing is left of them. */
@@ -394,9 +369,7 @@ export class History {
   setEntry(entry: BlockEntry): void {
     const key = this.#keyOf(entry.revision, entry.sub);
     const image = this.#image;
-    image[0] = entry.deadBytes * 2 >= entry.sizeBytes ? hiddenFlag : 0;
-    setU32(image, sizeAt, entry.sizeBytes);
-    setU32(image, deadAt, entry.deadBytes);
+    writeBlockImage(image, entry);
     const slot = this.tree.locate(key);
     const revision = this.pager.revision;
     if (slot < 0) {
@@ -449,13 +422,13 @@ export class History {
   #findAt(page: Page, slot: number, revision: number, sub: number): HistoryBlock | undefined {
     page.copyKey(slot, this.#key);
     const name = blockName(getU48(this.#key, 0), getU32(this.#key, 6));
-    const sizeBytes = getU32(page.bytes, page.imageAt(slot) + sizeAt);
+    const sizeBytes = blockSizeAt(page, slot);
     const found = this.cache.find(name, sizeBytes, revision, sub);
     if (found !== undefined) {
       this.index = this.cache.index;
       return found;
     }
-    const block = this.cached(readEntry(page, slot));
+    const block = this.cached(readBlockEntry(page, slot));
     this.index = block === undefined ? -1 : block.indexOf(revision, sub);
     return block;
   }
@@ -475,7 +448,7 @@ export class History {
       undefined,
       (page, from, to) => {
         for (let slot = from; slot < to && left > 0; slot++) {
-          this.cached(readEntry(page, slot));
+          this.cached(readBlockEntry(page, slot));
           left--;
         }
         return left > 0;
@@ -483,17 +456,6 @@ export class History {
       () => false,
     );
   }
-}
-
-function readEntry(page: Page, slot: number): BlockEntry {
-  const key = page.keyAt(slot);
-  const at = page.imageAt(slot);
-  return {
-    revision: getU48(key, 0),
-    sub: getU32(key, 6),
-    sizeBytes: getU32(page.bytes, at + sizeAt),
-    deadBytes: getU32(page.bytes, at + deadAt),
-  };
 }
 
 function isAtOrAfter(revision: number, sub: number, than: number, thanSub: number): boolean {

@@ -2,6 +2,7 @@
 
 import { compareBytes, CorruptionError } from "../base/index.ts";
 import type { LeaseId } from "../base/index.ts";
+import { blockLayout } from "./block-entry.ts";
 import { History } from "./history.ts";
 import { EventHead } from "./history-block.ts";
 import { KeyEntry, keyLayout, leaseLayout } from "./key-entry.ts";
@@ -99,7 +100,7 @@ export class StoreState {
         .toSorted((a, b) => compareBytes(a.firstKey, b.firstKey));
     this.keys = new PageTree(keyLayout, this.pager, of(keyLayout.id));
     this.leases = new PageTree(leaseLayout, this.pager, of(leaseLayout.id));
-    this.history = new History(this.pager, of(3), config.blockSizeBytesTarget);
+    this.history = new History(this.pager, of(blockLayout.id), config.blockSizeBytesTarget);
     this.revision = meta.revision;
     this.visibleRevision = meta.revision;
     this.compacted = meta.compacted;

@@ -7,7 +7,7 @@ import type { Tally } from "./workload.ts";
 
 const only = process.env["MVCC_SEED"];
 const seeds =
-  only === undefined ? Array.from({ length: 150 }, (_, i) => i + 1) : [Number.parseInt(only, 10)];
+  only === undefined ? Array.from({ length: 100 }, (_, i) => i + 1) : [Number.parseInt(only, 10)];
 
 describe("store model", () => {
   it("answers as the model does, whatever is evicted, compacted or lost", () => {
