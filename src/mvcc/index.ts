@@ -5,7 +5,7 @@
 //   history   the events, encoded once, in blocks                 history-block.ts, history.ts
 //   keys      key -> its newest event, in pages                   page.ts, key-entry.ts
 //   leases    lease + key, in pages                               key-entry.ts
-//   blocks    first position of a block -> size, dead bytes       history.ts
+//   blocks    first position of a block -> size, dead bytes       block-entry.ts
 //   trees     pages under a directory of counts, for the last 3   page-tree.ts, directory.ts
 //
 // Rules
