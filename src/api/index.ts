@@ -27,6 +27,7 @@ import { lockService } from "./lock.ts";
 import { maintenanceService } from "./maintenance.ts";
 import { QuotaGate } from "./quota.ts";
 import { RpcMetrics } from "./rpc-metrics.ts";
+import { reflectionServices } from "./reflection.ts";
 import { type Rpc, type RpcKind, rpcTable } from "./rpc-table.ts";
 import { watchService } from "./watch.ts";
 
@@ -62,6 +63,7 @@ export function createApi(options: ApiOptions): Api {
     lockService(api, quota),
     electionService(api, quota),
     health,
+    ...reflectionServices(api),
   ];
   const services = guardedServices(written, gate);
   return {

@@ -43,6 +43,8 @@ const auth = "etcdserverpb.Auth";
 const election = "v3electionpb.Election";
 const lock = "v3lockpb.Lock";
 const health = "grpc.health.v1.Health";
+const reflection = "grpc.reflection.v1.ServerReflection";
+const reflectionAlpha = "grpc.reflection.v1alpha.ServerReflection";
 
 export const rpcTable: readonly Rpc[] = [
   rpc(kv, "Range", "keys", { learner: "serializable" }),
@@ -96,6 +98,8 @@ export const rpcTable: readonly Rpc[] = [
   rpc(lock, "Unlock", "recipe"),
   rpc(health, "Check", "open"),
   rpc(health, "Watch", "open", { kind: "serverStream" }),
+  rpc(reflection, "ServerReflectionInfo", "open", { kind: "bidiStream", learner: "yes" }),
+  rpc(reflectionAlpha, "ServerReflectionInfo", "open", { kind: "bidiStream", learner: "yes" }),
 ];
 
 export function rpcPath({ service, method }: Rpc): string {

@@ -34,3 +34,13 @@ export interface MethodDescriptor {
   readonly requestStream: boolean;
   readonly responseStream: boolean;
 }
+
+/** A file of proto/, for server reflection. */
+export interface FileDescriptor {
+  /** Names of other files. */
+  readonly imports: readonly string[];
+  /** Full names of its messages, enums and services, nested ones too. */
+  readonly symbols: readonly string[];
+  /** Its google.protobuf.FileDescriptorProto. */
+  readonly base64: string;
+}

@@ -12,7 +12,8 @@
 //
 // Where stored bytes are spliced into replies, splice.ts builds messages as lists of parts; the
 // envelope of the raft log is command.ts. descriptor.ts and generated/descriptors.ts describe
-// every message as data, for the JSON gateway.
+// every message as data, for the JSON gateway; generated/files.ts has the files of proto/ as others
+// read them, for server reflection.
 
 export * from "./command.ts";
 export type * from "./descriptor.ts";
@@ -21,6 +22,7 @@ export {
   messageDescriptors,
   serviceDescriptors,
 } from "./generated/descriptors.ts";
+export { fileDescriptors } from "./generated/files.ts";
 export * from "./generated/index.ts";
 export { messageDepthMax, Reader } from "./reader.ts";
 export * from "./splice.ts";

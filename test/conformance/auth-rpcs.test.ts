@@ -90,7 +90,8 @@ describe.each(roles)("%s", (role) => {
 
   test("leaves open what clients need before they log in", async () => {
     const open = rpcTable.filter(({ access }) => access === "open").map(({ method }) => method);
-    expect(open.sort()).toEqual(["AuthStatus", "Authenticate", "Check", "Watch"]);
+    const info = "ServerReflectionInfo";
+    expect(open.sort()).toEqual(["AuthStatus", "Authenticate", "Check", info, info, "Watch"]);
     const { client } = target(role);
     const status = await client.bytes("/etcdserverpb.Auth/AuthStatus", new Uint8Array(0));
     expect(AuthStatusResponse.decode(status).enabled).toBe(true);

@@ -14,6 +14,8 @@ const files = [
   "auth.proto",
   "health.proto",
   "kv.proto",
+  "reflection.proto",
+  "reflection_v1alpha.proto",
   "rpc.proto",
   "storage.proto",
   "v3election.proto",

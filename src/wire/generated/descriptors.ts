@@ -46,6 +46,67 @@ export const messageDescriptors: Readonly<Record<string, MessageDescriptor>> = {
       { number: 1, name: "status", jsonName: "status", property: "status", type: "grpc.health.v1.HealthCheckResponse.ServingStatus", repeated: false },
     ],
   },
+  "grpc.reflection.v1.ServerReflectionRequest": {
+    module: "reflection",
+    fields: [
+      { number: 1, name: "host", jsonName: "host", property: "host", type: "string", repeated: false },
+      { number: 3, name: "file_by_filename", jsonName: "fileByFilename", property: "fileByFilename", type: "string", repeated: false, oneof: "messageRequest" },
+      { number: 4, name: "file_containing_symbol", jsonName: "fileContainingSymbol", property: "fileContainingSymbol", type: "string", repeated: false, oneof: "messageRequest" },
+      { number: 5, name: "file_containing_extension", jsonName: "fileContainingExtension", property: "fileContainingExtension", type: "grpc.reflection.v1.ExtensionRequest", repeated: false, oneof: "messageRequest" },
+      { number: 6, name: "all_extension_numbers_of_type", jsonName: "allExtensionNumbersOfType", property: "allExtensionNumbersOfType", type: "string", repeated: false, oneof: "messageRequest" },
+      { number: 7, name: "list_services", jsonName: "listServices", property: "listServices", type: "string", repeated: false, oneof: "messageRequest" },
+    ],
+  },
+  "grpc.reflection.v1.ExtensionRequest": {
+    module: "reflection",
+    fields: [
+      { number: 1, name: "containing_type", jsonName: "containingType", property: "containingType", type: "string", repeated: false },
+      { number: 2, name: "extension_number", jsonName: "extensionNumber", property: "extensionNumber", type: "int32", repeated: false },
+    ],
+  },
+  "grpc.reflection.v1.ServerReflectionResponse": {
+    module: "reflection",
+    fields: [
+      { number: 1, name: "valid_host", jsonName: "validHost", property: "validHost", type: "string", repeated: false },
+      { number: 2, name: "original_request", jsonName: "originalRequest", property: "originalRequest", type: "grpc.reflection.v1.ServerReflectionRequest", repeated: false },
+      { number: 4, name: "file_descriptor_response", jsonName: "fileDescriptorResponse", property: "fileDescriptorResponse", type: "grpc.reflection.v1.FileDescriptorResponse", repeated: false, oneof: "messageResponse" },
+      { number: 5, name: "all_extension_numbers_response", jsonName: "allExtensionNumbersResponse", property: "allExtensionNumbersResponse", type: "grpc.reflection.v1.ExtensionNumberResponse", repeated: false, oneof: "messageResponse" },
+      { number: 6, name: "list_services_response", jsonName: "listServicesResponse", property: "listServicesResponse", type: "grpc.reflection.v1.ListServiceResponse", repeated: false, oneof: "messageResponse" },
+      { number: 7, name: "error_response", jsonName: "errorResponse", property: "errorResponse", type: "grpc.reflection.v1.ErrorResponse", repeated: false, oneof: "messageResponse" },
+    ],
+  },
+  "grpc.reflection.v1.FileDescriptorResponse": {
+    module: "reflection",
+    fields: [
+      { number: 1, name: "file_descriptor_proto", jsonName: "fileDescriptorProto", property: "fileDescriptorProto", type: "bytes", repeated: true },
+    ],
+  },
+  "grpc.reflection.v1.ExtensionNumberResponse": {
+    module: "reflection",
+    fields: [
+      { number: 1, name: "base_type_name", jsonName: "baseTypeName", property: "baseTypeName", type: "string", repeated: false },
+      { number: 2, name: "extension_number", jsonName: "extensionNumber", property: "extensionNumber", type: "int32", repeated: true },
+    ],
+  },
+  "grpc.reflection.v1.ListServiceResponse": {
+    module: "reflection",
+    fields: [
+      { number: 1, name: "service", jsonName: "service", property: "service", type: "grpc.reflection.v1.ServiceResponse", repeated: true },
+    ],
+  },
+  "grpc.reflection.v1.ServiceResponse": {
+    module: "reflection",
+    fields: [
+      { number: 1, name: "name", jsonName: "name", property: "name", type: "string", repeated: false },
+    ],
+  },
+  "grpc.reflection.v1.ErrorResponse": {
+    module: "reflection",
+    fields: [
+      { number: 1, name: "error_code", jsonName: "errorCode", property: "errorCode", type: "int32", repeated: false },
+      { number: 2, name: "error_message", jsonName: "errorMessage", property: "errorMessage", type: "string", repeated: false },
+    ],
+  },
   "mvccpb.KeyValue": {
     module: "kv",
     fields: [
@@ -1019,6 +1080,12 @@ export const serviceDescriptors: Readonly<
   "grpc.health.v1.Health": {
     Check: { request: "grpc.health.v1.HealthCheckRequest", response: "grpc.health.v1.HealthCheckResponse", requestStream: false, responseStream: false },
     Watch: { request: "grpc.health.v1.HealthCheckRequest", response: "grpc.health.v1.HealthCheckResponse", requestStream: false, responseStream: true },
+  },
+  "grpc.reflection.v1.ServerReflection": {
+    ServerReflectionInfo: { request: "grpc.reflection.v1.ServerReflectionRequest", response: "grpc.reflection.v1.ServerReflectionResponse", requestStream: true, responseStream: true },
+  },
+  "grpc.reflection.v1alpha.ServerReflection": {
+    ServerReflectionInfo: { request: "grpc.reflection.v1.ServerReflectionRequest", response: "grpc.reflection.v1.ServerReflectionResponse", requestStream: true, responseStream: true },
   },
   "etcdserverpb.KV": {
     Range: { request: "etcdserverpb.RangeRequest", response: "etcdserverpb.RangeResponse", requestStream: false, responseStream: false },

@@ -3,6 +3,7 @@
 export * from "./auth.ts";
 export * from "./health.ts";
 export * from "./kv.ts";
+export * from "./reflection.ts";
 export * from "./rpc.ts";
 export * from "./storage.ts";
 export * from "./v3election.ts";
