@@ -68,7 +68,7 @@ describe("defaults", () => {
       memoryBudgetBytes: 256 * 1024 ** 2,
       txnOpsMax: 128,
       requestSizeBytesMax: 1_572_864,
-      concurrentStreamsMax: 4_294_967_295,
+      concurrentStreamsMax: 1_024,
       keepAliveMinTimeMs: 5000,
       keepAliveIntervalMs: 7_200_000,
       keepAliveTimeoutMs: 20_000,

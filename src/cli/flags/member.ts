@@ -53,7 +53,7 @@ export const memberFlags: readonly Flag[] = [
   row(
     "max-concurrent-streams",
     "uint",
-    "4294967295",
+    "1024",
     "works",
     "Calls a client may have open on one connection.",
   ),
