@@ -62,6 +62,7 @@ export class MemberCore {
   #opened: OpenedState;
   #reader: StateReader;
   #status: RaftStatus;
+  #stopped = false;
 
   constructor(
     config: NodeConfig,
@@ -174,6 +175,15 @@ export class MemberCore {
     }
   }
 
+  /** Resolves when what is compacted so far takes no more space in this member's state. */
+  async compactionDone(): Promise<void> {
+    while (this.machine.state.store.compactionPending && !this.#stopped) {
+      this.compaction.wake();
+      await this.compaction.whenIdle();
+      await this.checkpointer.flush({ sync: false });
+    }
+  }
+
   /** Gives up on those who have waited too long; called some times a second. */
   expireWaiters(nowMs: number): void {
     const isLeaderless = this.#status.leader === noMember;
@@ -227,6 +237,7 @@ export class MemberCore {
 
   /** Ends the turns and fails those who wait; the engine may still be written. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.compaction.stop();
     this.#catchUp.stop();
     this.machine.state.hub.close();

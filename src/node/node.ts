@@ -226,8 +226,7 @@ export class QuorateNode implements NodeHandle {
   }
 
   compactionDone(): Promise<void> {
-    this.#core.compaction.wake();
-    return this.#core.compaction.whenIdle();
+    return this.#core.compactionDone();
   }
 
   backup(storageVersion: string): Promise<Backup> {
