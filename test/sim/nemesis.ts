@@ -177,7 +177,8 @@ export class Nemesis {
     const point = effectPoints[this.#rng.below(effectPoints.length)] as EffectPoint;
     this.#world.arm(member, {
       point,
-      skip: this.#rng.below(2) === 0 ? 0 : this.#rng.below(12),
+      // Whole states are received seldom.
+      skip: point.startsWith("install") || this.#rng.below(2) === 0 ? 0 : this.#rng.below(12),
       power: this.#rng.below(2) === 0,
     });
     return true;

@@ -8,30 +8,30 @@ import type { Report } from "./run.ts";
 
 /** Marks that must be hit in every thousand lives, so often at least. */
 const requiredMarks: Readonly<Record<string, number>> = {
-  crash: 1000,
-  "crash during start": 20,
-  "crash at walStart": 50,
-  "crash at walDurable": 50,
+  crash: 3000,
+  "crash during start": 50,
+  "crash at walStart": 30,
+  "crash at walDurable": 30,
   "crash at engineStart": 20,
   "crash at engineDurable": 20,
   "crash at segmentStart": 5,
   "crash at segmentDurable": 5,
   "crash at installStart": 2,
   "crash at installDurable": 2,
-  "orderly stop": 100,
-  "leader moved": 50,
-  "leader not moved": 20,
+  "orderly stop": 300,
+  "leader moved": 300,
+  "leader not moved": 60,
   election: 2000,
-  "torn tail cut": 50,
-  "engine batches lost": 50,
-  "snapshot installed": 300,
+  "torn tail cut": 20,
+  "engine batches lost": 1000,
+  "snapshot installed": 200,
   "install finished at start": 1,
-  "member stopped by its disk": 100,
-  "corruption found": 20,
-  "start refused": 20,
-  "lease expired": 1000,
-  "watch resumed": 1000,
-  "watch compacted": 50,
+  "member stopped by its disk": 400,
+  "corruption found": 50,
+  "start refused": 50,
+  "lease expired": 4000,
+  "watch resumed": 5000,
+  "watch compacted": 1000,
   "event watched": 50_000,
   "frame lost": 1000,
   "frame doubled": 1000,
@@ -47,8 +47,8 @@ const requiredMarks: Readonly<Record<string, number>> = {
   "timeToLive answered": 500,
   "leaseGrant answered": 1_000,
   "leaseRevoke answered": 500,
-  "error noLeader": 20,
-  "error stopped": 20,
+  "error noLeader": 300,
+  "error stopped": 150,
 };
 
 /** Lives in a row that the figures above are for, and from how many on they are looked at. */
@@ -95,7 +95,7 @@ export class Summary {
     }
     for (const kind of faultKinds) {
       const lives = this.#faults.get(kind)?.lives ?? 0;
-      if (lives < this.lives / 10) {
+      if (lives < this.lives / 20) {
         missing.push(`fault ${kind} came in only ${lives} of ${this.lives} lives`);
       }
     }

@@ -44,7 +44,8 @@ export class World {
   readonly marks = new Marks();
   /** One stream a purpose, so that a draw in one shifts no other. */
   readonly crashRng: SeededRng;
-  readonly #armed = new Map<SimMember, ArmedCrash>();
+  /** One a kind of point; they outlive processes, as some points are reached seldom. */
+  readonly #armed = new Map<SimMember, Map<EffectPoint, ArmedCrash>>();
   readonly #killSoon = new Map<SimMember, boolean>();
   readonly #around: MemberSurroundings;
   readonly #trace: ((line: string) => void) | undefined;
@@ -164,14 +165,14 @@ export class World {
     this.trace(`${member.name} ${power ? "loses power" : "is killed"}`);
     this.marks.hit(member.node === undefined ? "crash during start" : "crash");
     this.#countDisk(member);
-    this.#armed.delete(member);
     member.kill(this.crashRng, power);
     this.#countDisk(member);
   }
 
   /** Kills `member` when it next reaches an effect boundary of that kind. */
   arm(member: SimMember, crash: ArmedCrash): void {
-    this.#armed.set(member, crash);
+    const armed = this.#armed.get(member) ?? new Map<EffectPoint, ArmedCrash>();
+    this.#armed.set(member, armed.set(crash.point, crash));
   }
 
   disarm(member: SimMember): void {
@@ -275,11 +276,12 @@ export class World {
 
   #onPoint(member: SimMember, point: EffectPoint): void {
     const armed = this.#armed.get(member);
-    if (armed?.point === point && armed.skip-- === 0) {
-      this.#armed.delete(member);
+    const crash = armed?.get(point);
+    if (crash !== undefined && crash.skip-- === 0) {
+      armed?.delete(point);
       this.trace(`${member.name} at ${point}`);
       this.marks.hit(`crash at ${point}`);
-      this.#killSoon.set(member, armed.power);
+      this.#killSoon.set(member, crash.power);
     }
   }
 
