@@ -1,6 +1,7 @@
 // What the wire tests share: our codecs by name, protobufjs as the other opinion, and arbitrary
 // messages built from the descriptor table.
 
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import protobuf from "protobufjs";
@@ -24,12 +25,8 @@ const folder = join(import.meta.dirname, "../../proto");
 function load(): protobuf.Root {
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => join(folder, target);
-  root.loadSync(
-    ["rpc", "kv", "auth", "v3lock", "v3election", "health", "storage"].map(
-      (name) => `${name}.proto`,
-    ),
-    { keepCase: true },
-  );
+  const files = readdirSync(folder).filter((name) => name.endsWith(".proto"));
+  root.loadSync(files.sort(), { keepCase: true });
   root.resolveAll();
   return root;
 }
