@@ -67,4 +67,4 @@ test("answers random requests as etcd does", async () => {
     expect(describeOutcome(call, actual), context).toBe(describeOutcome(call, expected));
   }
   expect(replies).toBeGreaterThan(calls / 2);
-});
+}, 180_000);
