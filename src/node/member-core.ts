@@ -3,7 +3,7 @@
 // received state in place of its own. node.ts builds the member around it.
 
 import { applyBacklogEntriesMax, idToHex, noMember, QuorateError } from "../base/index.ts";
-import type { Caller, Entry, LogIndex, SnapshotMeta } from "../base/index.ts";
+import type { Caller, Entry, LogIndex, MemberId, SnapshotMeta } from "../base/index.ts";
 import type { ApplyOutcome } from "../apply/index.ts";
 import { RaftNode } from "../raft/index.ts";
 import type { RaftStatus } from "../raft/index.ts";
@@ -201,6 +201,11 @@ export class MemberCore {
         .filter((member) => member.id !== this.#config.memberId)
         .map((member) => ({ id: member.id, urls: member.peerUrls })),
     );
+  }
+
+  /** Whether `id` was removed by a change that this member cannot forget any more. */
+  isRemovedForGood(id: MemberId): boolean {
+    return this.machine.state.membership.isRemoved(id) && this.driver.raft.status().confIsDurable;
   }
 
   steppedWork(restMs: number, step: () => boolean): SteppedWork {

@@ -38,6 +38,8 @@ import { SpaceWatch } from "./space-watch.ts";
 
 /** Housekeeping (time-outs, leases) runs about this often, milliseconds. */
 const housekeepingMs = 250;
+/** A removed member that nobody refuses stops after this many election timeouts. */
+const removedStayElections = 30;
 /** Comparing stores rests so long after each block, milliseconds: it is never in a hurry. */
 const comparisonRestMs = 1;
 
@@ -49,7 +51,10 @@ export class RemovedError extends Error {
   override name = "RemovedError";
 
   constructor() {
-    super("this member has been removed from the cluster");
+    super(
+      "this member has been removed from the cluster; to have it back, delete its data " +
+        "directory, add it anew and start it empty",
+    );
   }
 }
 
@@ -129,6 +134,10 @@ export class QuorateNode implements NodeHandle {
     await this.#devices.network.start(this.#peers);
     this.#core.start();
     this.#tick();
+    // The directory of a removed member: the others decide, for one may still need its vote.
+    if (this.#core.machine.state.membership.isRemoved(this.#config.memberId)) {
+      this.#leave();
+    }
     if (this.#config.scrub === true) {
       this.#scrubber.start();
     }
@@ -399,7 +408,7 @@ export class QuorateNode implements NodeHandle {
       {
         step: (message) => this.#core.driver.step(message),
         unreachable: (to) => this.#core.driver.reportUnreachable(to),
-        isRemoved: (id) => this.#core.machine.state.membership.isRemoved(id),
+        isRemoved: (id) => this.#core.isRemovedForGood(id),
         answer: (kind, body) => this.#answer(kind, body),
         removed: () => this.#fail(new RemovedError()),
       },
@@ -457,9 +466,13 @@ export class QuorateNode implements NodeHandle {
     this.#leases.followRole();
   }
 
-  /** Removed: stays for an election timeout, so that the others hear of the commit, then stops. */
+  /**
+   * Removed: stays until another member refuses it, which shows that the change is durable there.
+   * Gone earlier, it might leave a survivor that was killed at the wrong moment without its vote.
+   */
   #leave(): void {
-    this.#devices.clock.after(this.#config.electionTimeoutMs, () => this.#fail(new RemovedError()));
+    const stayMs = removedStayElections * this.#config.electionTimeoutMs;
+    this.#devices.clock.after(stayMs, () => this.#fail(new RemovedError()));
   }
 
   #fail(error: unknown): void {

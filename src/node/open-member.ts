@@ -64,14 +64,11 @@ export async function openMember(
   try {
     const opened = await openState(disk.engine, options);
     const { clusterId, memberId } = disk.recovered.identity;
-    if (opened.state.membership.isRemoved(memberId)) {
-      throw new StorageError(
-        `${path} belongs to member ${idToHex(memberId)}, which has been removed from the ` +
-          "cluster: delete the directory, add the member anew and start it empty",
-      );
-    }
     checkPosition(path, disk, opened);
     if (founding.forceNewCluster) {
+      if (opened.state.membership.isRemoved(memberId)) {
+        throw new StorageError(`${path} belongs to a member that was removed from its cluster`);
+      }
       return { clusterId, memberId, disk, opened: await standAlone(disk, memberId, options) };
     }
     checkCluster(path, opened.state.membership, founding);

@@ -82,6 +82,11 @@ export class IncomingLink {
         this.#onRequest(body);
         return;
       case frameKinds.ping:
+        // Refused when it calls again: a link made before the removal must not outlive it.
+        if (this.#context.handlers.isRemoved(this.#from)) {
+          this.#frames.destroy();
+          return;
+        }
         this.#frames.send(frameHead(frameKinds.pong), [body.subarray(0, 4)], false);
         return;
       default:

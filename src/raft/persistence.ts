@@ -28,6 +28,11 @@ export class Persistence {
     return this.#durable.term === core.term && this.#durable.vote === core.self;
   }
 
+  /** Whether a crash now would leave this member knowing that its configuration is committed. */
+  confIsDurable(core: CoreState): boolean {
+    return core.confIndex <= this.#durable.commit;
+  }
+
   /** Sends `message` once everything that is true now is durable. */
   sendAfter(message: Message): void {
     this.#waiting.push(message);

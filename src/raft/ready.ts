@@ -68,6 +68,11 @@ export interface RaftStatus {
   readonly lastIndex: LogIndex;
   readonly logSizeBytes: number;
   readonly conf: ConfState;
+  /**
+   * Whether this member would still know after a crash that `conf` is committed. Until then it may
+   * need the vote of whoever `conf` left out.
+   */
+  readonly confIsDurable: boolean;
   readonly isLearner: boolean;
   /** Who is being handed the leadership by this leader; 0n for nobody. */
   readonly transferee: MemberId;

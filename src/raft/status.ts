@@ -19,6 +19,7 @@ export function statusOf(core: CoreState, role: Role, leader: LeaderRole | undef
     lastIndex: log.lastIndex,
     logSizeBytes: log.sizeBytes,
     conf: core.conf,
+    confIsDurable: core.persistence.confIsDurable(core),
     isLearner: isLearner(core.conf, core.self),
     transferee: leader?.transferee ?? noMember,
     get progress() {

@@ -3,7 +3,7 @@
 
 import { MetricsRegistry, SeededRng } from "../../src/base/index.ts";
 import type { ClusterId, Logger, MemberId } from "../../src/base/index.ts";
-import { QuorateNode, RemovedError, openState } from "../../src/node/index.ts";
+import { QuorateNode, openState } from "../../src/node/index.ts";
 import type { NodeConfig, NodeStatus } from "../../src/node/index.ts";
 import { Device } from "./device.ts";
 import type { EffectPoint } from "./device.ts";
@@ -137,9 +137,6 @@ export class SimMember {
       },
     };
     const opened = await openState(disk.engine, { ...config, rng });
-    if (opened.state.membership.isRemoved(this.id)) {
-      throw new RemovedError();
-    }
     const first = disk.recovered.snapshot?.index ?? 0;
     const last = disk.recovered.entries.at(-1)?.index ?? first;
     if (opened.applied.index < first || opened.applied.index > last) {

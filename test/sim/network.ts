@@ -34,6 +34,7 @@ export const healthyLink: LinkFault = {
 };
 
 const handshakeMs = 50;
+const pingMs = 1_000;
 
 interface Station {
   readonly process: SimProcess;
@@ -209,7 +210,25 @@ class AttachedNetwork implements PeerNetwork {
 
   start(handlers: PeerHandlers): Promise<void> {
     this.#world.start(this.#station, handlers);
+    this.#ping();
     return Promise.resolve();
+  }
+
+  /** As on a connection that stays open: whoever has been removed meanwhile is let go. */
+  #ping(): void {
+    this.#station.process.after(pingMs, () => {
+      if (this.#station.handlers === undefined) {
+        return;
+      }
+      for (const { id } of this.#peers) {
+        this.#world.carry(this.#self, id, (handlers) => {
+          if (handlers.isRemoved(this.#self)) {
+            this.#world.refuse(id, this.#self);
+          }
+        });
+      }
+      this.#ping();
+    });
   }
 
   setPeers(peers: readonly PeerAddress[]): void {

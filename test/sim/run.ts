@@ -130,9 +130,10 @@ export class Life {
     const world = this.#world;
     const { members, network, scheduler } = world;
     const rng = new SeededRng(this.#options.seed, 6);
-    const sound = members.filter(
-      (member) => !member.isSuspect && !member.isLost && !this.#isRemoved(member),
-    );
+    const whole = members.filter((member) => !member.isSuspect && !member.isLost);
+    const sound = whole.filter((member) => !this.#isRemoved(member));
+    // Removed, and not told so by anybody: who stays may need its vote to learn of it.
+    const leaving = whole.filter((member) => this.#isRemoved(member) && !member.isRemoved);
     const quorum = Math.floor(members.length / 2) + 1;
     // With members on the move all are healed: which of them are a quorum is not settled yet.
     const isMoving = this.#options.faults.includes("membership");
@@ -144,15 +145,16 @@ export class Life {
       healed.splice(rng.below(healed.length), 1);
     }
     this.#healed = healed;
-    this.#nemesis.end(healed);
+    const mended = [...healed, ...leaving];
+    this.#nemesis.end(mended);
     world.trace(`healing ${healed.map(({ name }) => name).join(" ")}`);
     for (const from of members) {
       for (const to of members) {
-        const both = healed.includes(from) && healed.includes(to);
+        const both = mended.includes(from) && mended.includes(to);
         network.setFault(from.id, to.id, both ? healthyLink : { ...healthyLink, cut: true });
       }
     }
-    for (const member of healed) {
+    for (const member of mended) {
       const { device } = member;
       const failing = member.mayFail || this.#nemesis.isStopping(member);
       if (device !== undefined && failing) {
