@@ -1,5 +1,5 @@
-// Replies built around bytes that are stored already encoded. Each builder gives the parts of one
-// message for the transport to join; none copies a key or a value.
+// The pieces that replies are built from around bytes that are stored already encoded, for the
+// transport to join; nothing here copies a key or a value.
 //
 // An encoded KeyValue comes as a `field`: tag 0x12 (field 2, bytes), length, message. That is
 // RangeResponse.kvs, PutResponse.prev_kv and Event.kv as it stands. Elsewhere the number differs
@@ -68,11 +68,6 @@ export class HeaderEncoder {
 /** The header of a response inside a txn: it holds only the revision. */
 export function revisionHeaderField(revision: number): Uint8Array {
   writer.begin();
-  writeRevisionHeader(revision);
-  return writer.finish();
-}
-
-function writeRevisionHeader(revision: number): void {
   const mark = writer.mark();
   if (revision !== 0) {
     writer.int64(revision);
@@ -80,6 +75,7 @@ function writeRevisionHeader(revision: number): void {
   }
   writer.lengthSince(mark);
   writer.tag(0x0a);
+  return writer.finish();
 }
 
 /** Tag and length of an embedded message or bytes field whose content follows as its own part. */
@@ -89,96 +85,6 @@ export function lengthPrefix(fieldNumber: number, length: number): Uint8Array {
   writer.tag(fieldNumber * 8 + 2);
   return writer.finish();
 }
-
-export function partsLength(parts: readonly Uint8Array[]): number {
-  let length = 0;
-  for (const part of parts) {
-    length += part.length;
-  }
-  return length;
-}
-
-/**
- * RangeResponse. `kvFields` are encoded KeyValues with tag and length (`StoredKeyValue.field`).
- */
-export function rangeResponseParts(
-  headerField: Uint8Array,
-  kvFields: readonly { readonly field: Uint8Array }[],
-  more: boolean,
-  count: number,
-): Uint8Array[] {
-  const parts: Uint8Array[] = [headerField];
-  for (const kv of kvFields) {
-    parts.push(kv.field);
-  }
-  if (more || count !== 0) {
-    writer.begin();
-    if (count !== 0) {
-      writer.int64(count);
-      writer.tag(0x20);
-    }
-    if (more) {
-      writer.bool(true);
-      writer.tag(0x18);
-    }
-    parts.push(writer.finish());
-  }
-  return parts;
-}
-
-/** PutResponse; `previous` only when prev_kv was asked for and there was a pair. */
-export function putResponseParts(
-  headerField: Uint8Array,
-  previous: { readonly field: Uint8Array } | undefined,
-): Uint8Array[] {
-  return previous === undefined ? [headerField] : [headerField, previous.field];
-}
-
-/** DeleteRangeResponse. */
-export function deleteRangeResponseParts(
-  headerField: Uint8Array,
-  deleted: number,
-  previous: readonly { readonly message: Uint8Array }[],
-): Uint8Array[] {
-  const parts: Uint8Array[] = [headerField];
-  if (deleted !== 0) {
-    writer.begin();
-    writer.int64(deleted);
-    writer.tag(0x10);
-    parts.push(writer.finish());
-  }
-  for (const pair of previous) {
-    parts.push(lengthPrefix(3, pair.message.length), pair.message);
-  }
-  return parts;
-}
-
-/** One ResponseOp around the parts of its response. */
-export function responseOpParts(
-  kind: "range" | "put" | "deleteRange" | "txn",
-  responseParts: readonly Uint8Array[],
-): Uint8Array[] {
-  const number = kind === "range" ? 1 : kind === "put" ? 2 : kind === "deleteRange" ? 3 : 4;
-  return [lengthPrefix(number, partsLength(responseParts)), ...responseParts];
-}
-
-/** TxnResponse around ResponseOps, each given as its parts. */
-export function txnResponseParts(
-  headerField: Uint8Array,
-  succeeded: boolean,
-  responses: readonly (readonly Uint8Array[])[],
-): Uint8Array[] {
-  const parts: Uint8Array[] = [headerField];
-  if (succeeded) {
-    parts.push(succeededField);
-  }
-  for (const response of responses) {
-    parts.push(lengthPrefix(3, partsLength(response)), ...response);
-  }
-  return parts;
-}
-
-const succeededField = new Uint8Array([0x10, 0x01]);
 
 /** What stands before the events of a WatchResponse. */
 export interface WatchResponseFields {
