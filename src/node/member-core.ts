@@ -190,7 +190,7 @@ export class MemberCore {
     const overdue = isLeaderless ? "timeoutLeaderFailure" : "timeout";
     this.#hooks.metrics.proposalsFailed.inc(this.proposals.expire(nowMs, overdue));
     this.reads.expire(nowMs, isLeaderless ? "noLeader" : "timeout");
-    this.reads.retryStale(nowMs - readRetryMs);
+    this.#hooks.metrics.slowReadIndexes.inc(this.reads.retryStale(nowMs - readRetryMs));
   }
 
   /** The other members' addresses, as the member list has them. */

@@ -74,6 +74,7 @@ export class QuorateNode implements NodeHandle {
   readonly #corruption: CorruptionCheck;
   readonly #scrubber: Scrubber;
   #tickTimer: Timer | undefined;
+  #lastTickMs: number;
   #lastHousekeepingMs: number;
   #published: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
@@ -93,6 +94,7 @@ export class QuorateNode implements NodeHandle {
     this.#config = config;
     this.#devices = devices;
     this.#onStopped = onStopped;
+    this.#lastTickMs = devices.clock.monotonicMs();
     this.#lastHousekeepingMs = devices.clock.monotonicMs();
     this.#metrics = new NodeMetrics(registry, {
       status: () => this.status(),
@@ -438,6 +440,12 @@ export class QuorateNode implements NodeHandle {
     this.#tickTimer = clock.after(this.#config.heartbeatIntervalMs, () => this.#tick());
     this.#core.driver.tick();
     const nowMs = clock.monotonicMs();
+    // As etcd counts: a heartbeat that left later than the next one was due.
+    const isLate = nowMs - this.#lastTickMs > 2 * this.#config.heartbeatIntervalMs;
+    if (isLate && this.#core.status.role === "leader") {
+      this.#metrics.heartbeatSendFailures.inc();
+    }
+    this.#lastTickMs = nowMs;
     if (nowMs - this.#lastHousekeepingMs >= housekeepingMs) {
       this.#lastHousekeepingMs = nowMs;
       this.#housekeeping(nowMs);

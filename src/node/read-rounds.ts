@@ -91,13 +91,16 @@ export class ReadRounds {
     this.#confirmed = late;
   }
 
-  /** Rounds asked before `beforeMs` and unanswered: a lost message. They are gathered again. */
-  retryStale(beforeMs: number): void {
+  /** Gathers again the rounds asked before `beforeMs` and unanswered; returns how many. */
+  retryStale(beforeMs: number): number {
+    let stale = 0;
     for (const [context, round] of this.#asked) {
       if (round.askedAtMs < beforeMs) {
         this.dropped(context);
+        stale++;
       }
     }
+    return stale;
   }
 
   /** Fails overdue readers: with `code` those without an answer, else with timeoutAppliedIndex. */
