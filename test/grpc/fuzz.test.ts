@@ -59,6 +59,16 @@ const anyFrame: fc.Arbitrary<FrameMaker> = fc.oneof(
       .tuple(fc.nat(20), fc.oneof(message, message, payload), fc.boolean())
       .map(([which, one, end]) => onOpened((id) => data(id, one, end))(which)),
   },
+  {
+    weight: 2,
+    arbitrary: fc.uint8Array({ maxLength: 300 }).map(
+      (body): FrameMaker =>
+        (opened) => ({
+          bytes: unaryRequest(1 + 2 * opened, "Unary", body),
+          opens: true,
+        }),
+    ),
+  },
   { weight: 1, arbitrary: fc.nat(20).map(onOpened((id) => reset(id))) },
   {
     weight: 1,
