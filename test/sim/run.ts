@@ -110,10 +110,10 @@ export class Life {
   }
 
   #checkAll(): void {
-    const { ledger } = this.#world;
+    const { ledger, marks } = this.#world;
     try {
       checkHistory(this.#history, ledger);
-      this.#registers.check();
+      this.#registers.check(marks);
       for (const watcher of this.#watchers) {
         for (const record of watcher.records) {
           record.check(ledger.model);

@@ -47,9 +47,13 @@ const requiredMarks: Readonly<Record<string, number>> = {
   "timeToLive answered": 500,
   "leaseGrant answered": 1_000,
   "leaseRevoke answered": 500,
+  "register linearizable": 1000,
   "error noLeader": 300,
   "error stopped": 150,
 };
+
+/** Registers of a hundred that the second opinion may leave undecided, at most. */
+const undecidedPercentMax = 1;
 
 /** Lives in a row that the figures above are for, and from how many on they are looked at. */
 const perLives = 1000;
@@ -89,6 +93,11 @@ export class Summary {
     }
     if (this.operations < 20 * this.lives || this.answered < this.operations / 2) {
       missing.push(`only ${this.answered} of ${this.operations} requests were answered`);
+    }
+    const undecided = this.#marks.counts.get("register undecided") ?? 0;
+    const decided = this.#marks.counts.get("register linearizable") ?? 0;
+    if (undecided * 100 > undecidedPercentMax * (undecided + decided)) {
+      missing.push(`${undecided} registers were left undecided, ${decided} were decided`);
     }
     if (this.lives < judgedFromLives || !allFaults) {
       return missing;
