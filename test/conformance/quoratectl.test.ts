@@ -6,6 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { runControl } from "../../src/cli/ctl/main.ts";
+import { MemoryIo } from "../support/memory-io.ts";
 import { ClusterProcesses, type MemberProcess } from "../support/processes.ts";
 
 const version = spawnSync("etcdctl", ["version"], { encoding: "utf8" });
@@ -40,22 +41,9 @@ function etcdctl(args: readonly string[]): Outcome {
 const newer = /,"(?:storageVersion|dbSizeQuota|downgradeInfo|hash_revision)":(?:"[^"]*"|\d+|\{\})/g;
 
 async function quoratectl(args: readonly string[]): Promise<Outcome> {
-  let out = "";
-  let err = "";
-  const exit = await runControl(
-    args,
-    { ETCDCTL_ENDPOINTS: member.endpoint },
-    {
-      line: (...parts) => {
-        out += `${parts.map((part) => Buffer.from(part).toString("latin1")).join("")}\n`;
-      },
-      errorLine: (text) => {
-        err += `${text}\n`;
-      },
-      readStdin: () => Promise.resolve(new Uint8Array(0)),
-    },
-  );
-  return { exit, out: out.replaceAll(newer, ""), err };
+  const io = new MemoryIo();
+  const exit = await runControl(args, { ETCDCTL_ENDPOINTS: member.endpoint }, io);
+  return { exit, out: io.out.replaceAll(newer, ""), err: io.err };
 }
 
 beforeAll(async () => {

@@ -6,7 +6,10 @@ import { parseBool, parseDurationMs, parseList } from "../values.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { fieldsPrinter } from "./fields.ts";
 import { jsonPrinter } from "./json.ts";
-import type { Output, Printer } from "./printer.ts";
+import type { Io } from "./io.ts";
+import type { Printer } from "./printer.ts";
+import { Progress } from "./progress.ts";
+import { printReport, type Report } from "./report.ts";
 import { simplePrinter } from "./simple.ts";
 import { tablePrinter } from "./table.ts";
 
@@ -30,10 +33,6 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Parsed arguments, by name. */
 export type Arguments = Readonly<Record<string, unknown>>;
-
-export interface Io extends Output {
-  readStdin(): Promise<Uint8Array>;
-}
 
 export class Context {
   readonly io: Io;
@@ -105,6 +104,16 @@ export class Context {
       default:
         throw new CommandError(exitCodes.badFeature, "unsupported output format");
     }
+  }
+
+  /** Prints rows in the form that -w asks for. */
+  report(report: Report): void {
+    printReport(this.io, this.format, report);
+  }
+
+  /** A line on the terminal about something long; take it with `using`. */
+  progress(what: string): Progress {
+    return new Progress(this.io, what);
   }
 
   close(): void {

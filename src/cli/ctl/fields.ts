@@ -3,7 +3,9 @@
 import { utf8 } from "../../base/index.ts";
 import { type KeyValue, ResponseHeader } from "../../wire/index.ts";
 import { durationText, goQuote } from "./go-text.ts";
-import { type Output, type Printer, refuseOthers } from "./printer.ts";
+import type { Output } from "./io.ts";
+import { type Printer, refuseOthers } from "./printer.ts";
+import type { Rows } from "./rows.ts";
 import { alarmName } from "./simple.ts";
 
 class FieldWriter {
@@ -45,6 +47,16 @@ class FieldWriter {
       this.field(`${prefix}Lease`, kv.lease);
     }
   }
+}
+
+/** Rows as fields: a line a cell, a blank line after each row. */
+export function fieldLines({ header, rows }: Rows): string[] {
+  return rows.flatMap((row) => [
+    ...header.map(
+      (title, column) => `${goQuote(utf8(title))} : ${goQuote(utf8(row[column] ?? ""))}`,
+    ),
+    "",
+  ]);
 }
 
 /** Everything a reply holds, for scripts that look for a name. */

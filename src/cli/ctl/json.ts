@@ -2,7 +2,8 @@
 
 import { messageDescriptors, type ResponseHeader } from "../../wire/index.ts";
 import { durationText, goJson } from "./go-text.ts";
-import { type Output, type Printer, refuseOthers } from "./printer.ts";
+import type { Output } from "./io.ts";
+import { type Printer, refuseOthers } from "./printer.ts";
 
 /** A message as an object with the names of its .proto file and without zero fields. */
 export function messageFields(fullName: string, message: object): Record<string, unknown> {

@@ -160,6 +160,7 @@ export const keyVerbs: readonly Verb[] = [
     name: "get",
     usage: "<key> [range_end]",
     doc: "Print a key, or a range of keys",
+    examples: ["get greeting", "get /app/ --prefix --keys-only", "get greeting --rev=7 -w json"],
     flags: [
       ...rangeFlags,
       valueFlag("consistency", "Linearizable (l) or serializable (s)"),
@@ -177,6 +178,7 @@ export const keyVerbs: readonly Verb[] = [
     name: "put",
     usage: "<key> [value]",
     doc: "Write a key; the value comes from standard input when it is not given",
+    examples: ["put greeting hello", "put greeting -- -5", "put picture < picture.png"],
     flags: [
       valueFlag("lease", "Lease to attach the key to, in hex"),
       boolFlag("prev-kv", "Print what was there before"),
@@ -189,6 +191,7 @@ export const keyVerbs: readonly Verb[] = [
     name: "del",
     usage: "<key> [range_end]",
     doc: "Delete a key, or a range of keys",
+    examples: ["del greeting", "del /app/ --prefix --prev-kv"],
     flags: [...rangeFlags, boolFlag("prev-kv", "Print what is deleted")],
     run: del,
   },
@@ -196,6 +199,7 @@ export const keyVerbs: readonly Verb[] = [
     name: "compaction",
     usage: "<revision>",
     doc: "Forget history before a revision",
+    examples: ["compaction 1000 --physical"],
     flags: [boolFlag("physical", "Wait until the space is free")],
     run: compaction,
   },

@@ -2,33 +2,11 @@
 
 import yargs, { type Argv } from "yargs";
 import { quorateVersion } from "../version.ts";
-import { clusterVerbs } from "./cluster.ts";
-import { Context, type Environment, globalFlags, type Io } from "./context.ts";
+import { Context, type Environment, globalFlags } from "./context.ts";
 import { CommandError, exitCodes } from "./failure.ts";
-import { keyVerbs } from "./keys.ts";
-import { leaseVerbs } from "./lease.ts";
-import { memberVerbs } from "./members.ts";
-import { snapshotVerbs } from "./snapshot.ts";
+import type { Io } from "./io.ts";
 import type { Verb } from "./verb.ts";
-import { watchVerbs } from "./watch.ts";
-
-const verbs: readonly Verb[] = [
-  ...keyVerbs,
-  ...watchVerbs,
-  ...leaseVerbs,
-  ...memberVerbs,
-  ...clusterVerbs,
-  ...snapshotVerbs,
-];
-
-/** What the first words of families are called in help. */
-const families: Readonly<Record<string, string>> = {
-  lease: "Leases",
-  member: "Members",
-  endpoint: "Endpoints",
-  alarm: "Alarms",
-  snapshot: "Backups",
-};
+import { families, verbs } from "./verbs.ts";
 
 /** Runs one command; resolves with the exit code. */
 export async function runControl(
@@ -135,6 +113,9 @@ function describeVerb(parser: Argv, verb: Verb): Argv {
       type: flag.kind === "bool" ? "boolean" : "string",
       describe: flag.doc,
     });
+  }
+  for (const example of verb.examples) {
+    parser.example(`$0 ${example}`, "");
   }
   return parser.positional("args", { type: "string", hidden: true });
 }

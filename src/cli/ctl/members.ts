@@ -79,22 +79,38 @@ async function promote(context: Context, argv: Arguments): Promise<void> {
 }
 
 export const memberVerbs: readonly Verb[] = [
-  { name: "member list", usage: "", doc: "Print the members", flags: [], run: list },
+  {
+    name: "member list",
+    usage: "",
+    doc: "Print the members",
+    examples: ["member list -w table"],
+    flags: [],
+    run: list,
+  },
   {
     name: "member add",
     usage: "<name>",
     doc: "Add a member, and print how to start it",
+    examples: ["member add node4 --peer-urls=http://10.0.0.4:2380 --learner"],
     flags: [
       valueFlag("peer-urls", "Where the other members reach it, separated by commas"),
       boolFlag("learner", "Without a vote, until it is promoted"),
     ],
     run: add,
   },
-  { name: "member remove", usage: "<memberID>", doc: "Remove a member", flags: [], run: remove },
+  {
+    name: "member remove",
+    usage: "<memberID>",
+    doc: "Remove a member",
+    examples: ["member remove 8e9e05c52164694d"],
+    flags: [],
+    run: remove,
+  },
   {
     name: "member update",
     usage: "<memberID>",
     doc: "Change a member's addresses",
+    examples: ["member update 8e9e05c52164694d --peer-urls=http://10.0.0.5:2380"],
     flags: [valueFlag("peer-urls", "Where the other members reach it, separated by commas")],
     run: update,
   },
@@ -102,6 +118,7 @@ export const memberVerbs: readonly Verb[] = [
     name: "member promote",
     usage: "<memberID>",
     doc: "Give a learner a vote",
+    examples: ["member promote 8e9e05c52164694d"],
     flags: [],
     run: promote,
   },

@@ -31,12 +31,6 @@ export interface SnapshotFileStatus {
   readonly sizeBytes: number;
 }
 
-/** Where output goes. Lines end with a line feed of their own. */
-export interface Output {
-  line(...parts: readonly (string | Uint8Array)[]): void;
-  errorLine(text: string): void;
-}
-
 export interface Printer {
   get(reply: RangeResponse): void;
   put(reply: wire.PutResponse): void;

@@ -3,7 +3,8 @@
 import { idToHex } from "../../base/index.ts";
 import { AlarmType, type KeyValue, type ResponseHeader } from "../../wire/index.ts";
 import { durationText, hexText, leaseText } from "./go-text.ts";
-import type { Output, Printer } from "./printer.ts";
+import type { Output } from "./io.ts";
+import type { Printer } from "./printer.ts";
 import { hashRows, memberRows, type Rows, snapshotRows, statusRows } from "./rows.ts";
 
 export interface SimpleOptions {

@@ -9,7 +9,7 @@ import { ConfigError } from "../config-error.ts";
 import { endpointsOf } from "./cluster.ts";
 import { type Arguments, type Context, positionals, textFlag, wholeFlag } from "./context.ts";
 import { CommandError, exitCodes, textOf } from "./failure.ts";
-import { Progress } from "./progress.ts";
+import type { Progress } from "./progress.ts";
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
 
 const hashBytes = 32;
@@ -37,7 +37,7 @@ async function save(context: Context, argv: Arguments): Promise<void> {
     );
   }
   const partial = `${path}.part`;
-  const progress = new Progress(path);
+  using progress = context.progress(path);
   try {
     const file = await open(partial, "w", 0o600);
     try {
@@ -50,9 +50,8 @@ async function save(context: Context, argv: Arguments): Promise<void> {
   } catch (error) {
     await rm(partial, { force: true });
     throw isExpected(error) ? new CommandError(exitCodes.error, textOf(error)) : error;
-  } finally {
-    progress.end();
   }
+  progress.end();
   context.io.line(`Snapshot saved at ${path}`);
 }
 
@@ -109,27 +108,23 @@ async function restore(context: Context, argv: Arguments): Promise<void> {
     );
   }
   const dataDirectory = flag("data-dir", `${name}.etcd`);
-  const progress = new Progress(dataDirectory);
+  using progress = context.progress(dataDirectory);
   const { restoreFile } = await import("../snapshot-files.ts");
-  try {
-    const restored = await offline(
-      restoreFile(path, {
-        dataDirectory,
-        name,
-        token: flag("initial-cluster-token", "etcd-cluster"),
-        initialCluster: flag("initial-cluster", "default=http://localhost:2380"),
-        advertisePeerUrls: flag("initial-advertise-peer-urls", "http://localhost:2380"),
-        skipHashCheck: argv["skip-hash-check"] === true,
-        bumpRevision,
-        markCompacted,
-        onProgress: (rows) => progress.count(rows, "revisions"),
-      }),
-    );
-    progress.end();
-    context.io.line(`Restored ${path} into ${dataDirectory} at revision ${restored.revision}`);
-  } finally {
-    progress.end();
-  }
+  const restored = await offline(
+    restoreFile(path, {
+      dataDirectory,
+      name,
+      token: flag("initial-cluster-token", "etcd-cluster"),
+      initialCluster: flag("initial-cluster", "default=http://localhost:2380"),
+      advertisePeerUrls: flag("initial-advertise-peer-urls", "http://localhost:2380"),
+      skipHashCheck: argv["skip-hash-check"] === true,
+      bumpRevision,
+      markCompacted,
+      onProgress: (rows) => progress.count(rows, "revisions"),
+    }),
+  );
+  progress.end();
+  context.io.line(`Restored ${path} into ${dataDirectory} at revision ${restored.revision}`);
 }
 
 /** What goes wrong with a file is told in one line. */
@@ -172,6 +167,7 @@ export const snapshotVerbs: readonly Verb[] = [
     name: "snapshot save",
     usage: "<file>",
     doc: "Save a backup of one member",
+    examples: ["snapshot save backup.db --endpoints=10.0.0.1:2379"],
     flags: [],
     run: save,
   },
@@ -179,6 +175,7 @@ export const snapshotVerbs: readonly Verb[] = [
     name: "snapshot status",
     usage: "<file>",
     doc: "Print what a backup holds",
+    examples: ["snapshot status backup.db -w table"],
     flags: [],
     run: status,
   },
@@ -186,6 +183,7 @@ export const snapshotVerbs: readonly Verb[] = [
     name: "snapshot restore",
     usage: "<file>",
     doc: "Make a member's data directory from a backup",
+    examples: ["snapshot restore backup.db --data-dir=/var/lib/quorate"],
     flags: [
       valueFlag("data-dir", "The directory to be made [<name>.etcd]"),
       valueFlag("wal-dir", "Not used: the log stands in the data directory"),
@@ -203,6 +201,7 @@ export const snapshotVerbs: readonly Verb[] = [
     name: "defrag",
     usage: "",
     doc: "Give unused disk space back; stops nothing",
+    examples: ["defrag --cluster"],
     flags: [boolFlag("cluster", "Ask all members of the cluster")],
     run: defragment,
   },

@@ -1,10 +1,12 @@
 // -w table: boxes of ASCII, headers centred, cells to the right.
 
-import { type Output, type Printer, refuseOthers } from "./printer.ts";
+import type { Output } from "./io.ts";
+import { type Printer, refuseOthers } from "./printer.ts";
 import { hashRows, healthRows, memberRows, type Rows, snapshotRows, statusRows } from "./rows.ts";
+import { type Paint, plain } from "./terminal.ts";
 
-/** The lines of a table. */
-export function tableLines({ header, rows }: Rows): string[] {
+/** The lines of a table; on a terminal its header is bold. */
+export function tableLines({ header, rows }: Rows, paint: Paint = plain): string[] {
   const titles = header.map((title) => title.toUpperCase());
   const widths = titles.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length)),
@@ -14,7 +16,7 @@ export function tableLines({ header, rows }: Rows): string[] {
     `| ${widths.map((width, column) => pad(cells[column] ?? "", width)).join(" | ")} |`;
   return [
     rule,
-    line(titles, centred),
+    line(titles, (text, width) => paint("bold", centred(text, width))),
     rule,
     ...rows.map((row) => line(row, (text, width) => text.padStart(width))),
     rule,

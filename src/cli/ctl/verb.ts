@@ -1,11 +1,17 @@
-// What a verb is. Each verb, or family of verbs, is a file that exports a list of these.
+// What a verb is. Each verb, or family of verbs, is a file that exports a list of these, and
+// verbs.ts puts the lists together.
 
 import type { Arguments, Context } from "./context.ts";
 
 export interface VerbFlag {
   readonly name: string;
-  readonly kind: "bool" | "text";
+  /** One letter, for "-i". */
+  readonly short?: string;
+  /** A "bool" takes no word after it. "whole" is checked to be a whole number of 64 bits. */
+  readonly kind: "bool" | "text" | "whole";
   readonly doc: string;
+  /** What it is when it is not given, for help; empty for nothing. */
+  readonly default: string;
 }
 
 export interface Verb {
@@ -14,14 +20,25 @@ export interface Verb {
   /** Its arguments, for help: "<key> [range_end]". */
   readonly usage: string;
   readonly doc: string;
+  /** Command lines for help, without the program's name; at least one. */
+  readonly examples: readonly string[];
   readonly flags: readonly VerbFlag[];
+  /** Fails with CommandError; anything else is a defect, and is shown with its trace. */
   run(context: Context, argv: Arguments): Promise<void>;
 }
 
-export function boolFlag(name: string, doc: string): VerbFlag {
-  return { name, kind: "bool", doc };
+type FlagExtras = Partial<Pick<VerbFlag, "short" | "default">>;
+
+export function boolFlag(name: string, doc: string, extras: FlagExtras = {}): VerbFlag {
+  return { name, kind: "bool", doc, default: "", ...extras };
 }
 
-export function valueFlag(name: string, doc: string): VerbFlag {
-  return { name, kind: "text", doc };
+/** A flag with a text. */
+export function valueFlag(name: string, doc: string, extras: FlagExtras = {}): VerbFlag {
+  return { name, kind: "text", doc, default: "", ...extras };
+}
+
+/** A flag with a whole number. */
+export function numberFlag(name: string, doc: string, extras: FlagExtras = {}): VerbFlag {
+  return { name, kind: "whole", doc, default: "", ...extras };
 }

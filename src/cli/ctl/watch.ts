@@ -54,6 +54,7 @@ export const watchVerbs: readonly Verb[] = [
     name: "watch",
     usage: "<key> [range_end]",
     doc: "Print changes as they happen",
+    examples: ["watch /app/ --prefix", "watch greeting --rev=1"],
     flags: [
       boolFlag("prefix", "All keys that begin with the key"),
       valueFlag("rev", "From this revision on"),
