@@ -2,12 +2,12 @@
 // the way options are drawn from a seed changes; every run plays them first.
 
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import type { SimOptions } from "./options.ts";
+import { rootDirectory } from "./root.ts";
 import type { Report } from "./run.ts";
 
-const directory = join(dirname(fileURLToPath(import.meta.url)), "regressions");
+const directory = join(rootDirectory, "test", "sim", "regressions");
 
 export interface Regression {
   readonly name: string;

@@ -1,5 +1,5 @@
 // npm run sim -- [--seed N | --seeds A..B | --lives N] [--faults a,b,...] [--secs S] [--trace]
-//                [--shrink] [--until-failure] [--hash] [--no-corpus]
+//                [--jobs N] [--shrink] [--until-failure] [--hash] [--no-corpus]
 //
 // Plays lives of simulated clusters and fails when a promise was broken, or when the run was too
 // small to prove anything. Without a seed it plays fresh ones, one or as many as --lives says,
@@ -9,6 +9,8 @@ import { parseArgs } from "node:util";
 import { keep, regressions } from "./corpus.ts";
 import { chooseOptions, faultKinds } from "./options.ts";
 import type { FaultKind, SimOptions } from "./options.ts";
+import type { Played } from "./player.ts";
+import { playAll } from "./players.ts";
 import { ProgressBar } from "./progress.ts";
 import { playLife } from "./run.ts";
 import type { Report } from "./run.ts";
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     seeds: { type: "string" },
     lives: { type: "string" },
+    jobs: { type: "string", default: "1" },
     faults: { type: "string" },
     secs: { type: "string" },
     trace: { type: "boolean", default: false },
@@ -71,14 +74,6 @@ function overrides(): Partial<SimOptions> {
   return wanted;
 }
 
-async function report(failed: Report): Promise<void> {
-  say(`seed ${failed.options.seed} FAILED: ${failed.failure}`);
-  say(`options ${JSON.stringify(failed.options)}`);
-  if (values.shrink) {
-    say(`kept as ${keep(await shrink(failed, say))}`);
-  }
-}
-
 /** The lives of the corpus; returns how many failed. */
 async function replayCorpus(): Promise<number> {
   let failed = 0;
@@ -92,37 +87,65 @@ async function replayCorpus(): Promise<number> {
   return failed;
 }
 
+/** Plays one life here, where it can be traced, and more of them in processes of their own. */
+async function play(from: number, to: number, onPlayed: (played: Played) => boolean) {
+  const wanted = overrides();
+  if (from < to && !values.trace) {
+    const jobs = Number(values.jobs);
+    if (!(jobs >= 1)) {
+      throw new Error(`not a number of jobs: ${values.jobs}`);
+    }
+    await playAll({ jobs, from, to, wanted, onPlayed });
+    return;
+  }
+  for (let seed = from; seed <= to; seed++) {
+    const started = process.cpuUsage();
+    const report = await playLife(chooseOptions(seed, wanted), values.trace ? say : undefined);
+    const { user, system } = process.cpuUsage(started);
+    if (!onPlayed({ report, cpuSeconds: (user + system) / 1e6 })) {
+      return;
+    }
+  }
+}
+
 async function main(): Promise<boolean> {
   const [from, to] = seedRange();
-  const wanted = overrides();
-  const trace = values.trace ? say : undefined;
+  const lives = to - from + 1;
   const summary = new Summary();
-  const bar = new ProgressBar(to - from + 1);
+  const hashes = new Map<number, number>();
+  const bar = new ProgressBar(lives);
   const failedRegressions = await replayCorpus();
-  const started = process.cpuUsage();
-  for (let seed = from; seed <= to; seed++) {
-    const played = await playLife(chooseOptions(seed, wanted), trace);
+  const failed: Report[] = [];
+  await play(from, to, (played) => {
+    const { report } = played;
     summary.add(played);
-    bar.show(seed - from + 1, `${summary.failures.length} failed`);
-    if (values.hash) {
-      say(`${seed} ${played.hash.toString(16).padStart(8, "0")}`);
-    }
-    if (played.failure !== undefined) {
+    bar.show(summary.lives, `${summary.failures.length} failed`);
+    hashes.set(report.options.seed, report.hash);
+    if (report.failure !== undefined) {
       bar.clear();
-      await report(played);
-      if (values["until-failure"]) {
-        break;
-      }
+      say(`seed ${report.options.seed} FAILED: ${report.failure}`);
+      say(`options ${JSON.stringify(report.options)}`);
+      failed.push(report);
+    }
+    return report.failure === undefined || !values["until-failure"];
+  });
+  bar.clear();
+  if (values.shrink) {
+    for (const report of failed) {
+      say(`kept as ${keep(await shrink(report, say))}`);
     }
   }
-  bar.clear();
-  const { user, system } = process.cpuUsage(started);
   if (values.hash) {
+    for (const [seed, hash] of [...hashes].sort(([a], [b]) => a - b)) {
+      say(`${seed} ${hash.toString(16).padStart(8, "0")}`);
+    }
     return summary.failures.length === 0;
   }
-  say(summary.render((user + system) / 1e6));
-  const allFaults = wanted.faults === undefined && wanted.faultSecs === undefined;
-  const shortfalls = summary.shortfalls(to - from + 1, allFaults);
+  say(summary.render());
+  const shortfalls = summary.shortfalls(
+    lives,
+    values.faults === undefined && values.secs === undefined,
+  );
   for (const shortfall of shortfalls) {
     say(`TOO LITTLE: ${shortfall}`);
   }

@@ -17,8 +17,8 @@ export class Marks {
     return this.#counts;
   }
 
-  add(other: Marks): void {
-    for (const [name, times] of other.counts) {
+  add(counts: ReadonlyMap<string, number>): void {
+    for (const [name, times] of counts) {
       this.count(name, times);
     }
   }

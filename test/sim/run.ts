@@ -8,7 +8,6 @@ import { checkHistory } from "./history-check.ts";
 import { History } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import { LeaseBook } from "./leases.ts";
-import type { Marks } from "./marks.ts";
 import type { SimMember } from "./member.ts";
 import { healthyLink } from "./network.ts";
 import { Nemesis } from "./nemesis.ts";
@@ -29,7 +28,7 @@ export interface Report {
   readonly operations: number;
   readonly answered: number;
   readonly faults: ReadonlyMap<FaultKind, number>;
-  readonly marks: Marks;
+  readonly marks: ReadonlyMap<string, number>;
   /** Equal for equal lives. */
   readonly hash: number;
 }
@@ -324,7 +323,7 @@ export class Life {
       operations: this.#history.operations.length,
       answered: this.#history.answered,
       faults: this.#nemesis.injected,
-      marks,
+      marks: marks.counts,
       hash: this.#world.hash,
     };
   }

@@ -4,6 +4,7 @@
 import { Marks } from "./marks.ts";
 import { faultKinds } from "./options.ts";
 import type { FaultKind } from "./options.ts";
+import type { Played } from "./player.ts";
 import type { Report } from "./run.ts";
 
 /** Marks that must be hit in every thousand lives, so often at least. */
@@ -68,9 +69,11 @@ export class Summary {
   events = 0;
   operations = 0;
   answered = 0;
+  cpuSeconds = 0;
 
-  add(report: Report): void {
+  add({ report, cpuSeconds }: Played): void {
     this.lives++;
+    this.cpuSeconds += cpuSeconds;
     this.simulatedMs += report.simulatedMs;
     this.events += report.events;
     this.operations += report.operations;
@@ -118,12 +121,12 @@ export class Summary {
     return missing;
   }
 
-  render(cpuSeconds: number): string {
+  render(): string {
     const hours = this.simulatedMs / 3_600_000;
-    const perMinute = hours / (cpuSeconds / 60);
+    const perMinute = hours / (this.cpuSeconds / 60);
     const lines = [
       `${this.lives} lives, ${this.failures.length} failed`,
-      `${hours.toFixed(2)} simulated hours in ${cpuSeconds.toFixed(1)} s of CPU: ` +
+      `${hours.toFixed(2)} simulated hours in ${this.cpuSeconds.toFixed(1)} s of CPU: ` +
         `${perMinute.toFixed(2)} h per CPU-minute`,
       `${this.events} events, ${this.operations} requests, ${this.answered} answered`,
       "",

@@ -1,7 +1,7 @@
 // npm run sim:mutants -- [--only a,b] [--seeds N]: plants each mutant into a copy of the sources
 // and plays lives until one fails. A mutant that survives all of them fails the run.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
   cpSync,
   mkdirSync,
@@ -52,6 +52,8 @@ function plant(mutant: Mutant): string {
     if (mutant.also !== undefined) {
       change(copy, mutant.also);
     }
+    const compiler = join(root, "node_modules/typescript/bin/tsc");
+    execFileSync(process.execPath, [compiler, "-p", join(copy, "test/sim/tsconfig.json")]);
   } catch (error) {
     rmSync(copy, { recursive: true });
     throw error;
@@ -64,8 +66,7 @@ function hunt(copy: string, seeds: number): Promise<Outcome> {
     const child = spawn(
       process.execPath,
       [
-        join(root, "node_modules/tsx/dist/cli.mjs"),
-        join(copy, "test/sim/main.ts"),
+        join(copy, "build/sim/test/sim/main.js"),
         "--no-corpus",
         "--until-failure",
         "--seeds",
