@@ -21,8 +21,9 @@ export function helpText(columns: number): string {
     "set by a variable, QUORATE_ or ETCD_ and the name in capitals (QUORATE_DATA_DIR), or by a key",
     "of the file given with --config-file. A flag wins over a variable, a variable over the file.",
     "",
-    "  quorate --version    print the version",
-    "  quorate --help       print this",
+    "  quorate check-data DIR    read the data of a member that is stopped, and say what is wrong",
+    "  quorate --version         print the version",
+    "  quorate --help            print this",
   ];
   for (const group of groups) {
     const works = flagTable.filter((flag) => flag.group === group && flag.status === "works");

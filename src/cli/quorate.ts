@@ -35,7 +35,30 @@ function readRequest(args: readonly string[]): Request {
 /** What the server makes is for its own user: data, logs, keys. */
 const creationMask = 0o077;
 
+const progressIntervalMs = 500;
+
+/** Reads a data directory and ends; loads storage only when asked to. */
+async function check(args: readonly string[]): Promise<void> {
+  const { runCheckData } = await import("./check-data.ts");
+  let drawnMs = performance.now();
+  const isDue = (): boolean => performance.now() - drawnMs > progressIntervalMs;
+  process.exitCode = await runCheckData(args, {
+    out: (text) => process.stdout.write(text),
+    progress: (text) => {
+      if (process.stderr.isTTY && (text === "" || isDue())) {
+        drawnMs = performance.now();
+        process.stderr.write(`\r\u001b[K${text}`);
+      }
+    },
+  });
+}
+
 function main(): void {
+  const [first, ...rest] = process.argv.slice(2);
+  if (first === "check-data") {
+    void check(rest);
+    return;
+  }
   const request = readRequest(process.argv.slice(2));
   if (request.kind === "print") {
     process.stdout.write(request.text);

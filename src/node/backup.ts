@@ -13,11 +13,11 @@ import { writeSnapshot } from "../etcd-snapshot/index.ts";
 import type { HistoryRow, SnapshotContents } from "../etcd-snapshot/index.ts";
 import { leaseRange } from "../lease/index.ts";
 import { membershipKey } from "../membership/index.ts";
-import { MissingRecords } from "../mvcc/index.ts";
 import type { Store } from "../mvcc/contract.ts";
 import type { ScratchFile } from "../storage/index.ts";
 import type { EngineReader, EngineView, Row, ScanRange } from "../storage/engine.ts";
 import { AlarmRecord, AuthRecord, MembershipRecord } from "../wire/index.ts";
+import { loading } from "./loading.ts";
 import { openStore } from "./open-store.ts";
 
 /** For the pages and blocks that are looked at, bytes. */
@@ -110,19 +110,5 @@ async function* historyRows(
     }
     yield rows;
     store.trim();
-  }
-}
-
-async function loading<T>(view: EngineReader, store: Store, work: () => T): Promise<T> {
-  for (;;) {
-    try {
-      return work();
-    } catch (error) {
-      if (!(error instanceof MissingRecords)) {
-        throw error;
-      }
-      const values = await view.getMany(error.keys);
-      store.load(error.keys.map((key, i) => ({ key, value: values[i] })));
-    }
   }
 }

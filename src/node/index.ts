@@ -24,6 +24,8 @@
 
 export { AutoCompaction } from "./auto-compaction.ts";
 export type { AutoCompactionPolicy } from "./auto-compaction.ts";
+export { checkData } from "./check-data.ts";
+export type { CheckedData, LogSummary, StateSummary } from "./check-data.ts";
 export type { NodeConfig, NodeDevices, NodeDisk } from "./devices.ts";
 export type * from "./handle.ts";
 export { deriveClusterId, deriveMemberId } from "./ids.ts";

@@ -3,12 +3,13 @@
 // What is kept where:
 // - The write-ahead log (wal-contract.ts) makes entries and votes durable; an acknowledgement is
 //   legal only after its `append` has resolved. Codec: wal-codec.ts; files: wal-segments.ts,
-//   file-wal.ts; recovery: open-wal.ts and log-image.ts.
+//   file-wal.ts; recovery: wal-reader.ts, open-wal.ts and log-image.ts.
 // - The engine (engine.ts) keeps the state. It lags behind the log and is brought up to it at
 //   start. On LevelDB (level-engine.ts) or in memory (memory-engine.ts), one suite for both.
 // - A state on its way between members: snapshot-stream.ts.
 // - A backup while it is made, and one to be restored: byte-files.ts.
-// - All of it in one place, owned by one process: data-directory.ts.
+// - All of it in one place, owned by one process: data-directory.ts. Looked at without changing a
+//   byte: inspect-directory.ts.
 //
 // Rules:
 // - The first failed write or sync ends it: everything after it fails with StorageError, and the
@@ -30,6 +31,8 @@ export { openFile } from "./byte-files.ts";
 export type { ReadableFile, ScratchFile } from "./byte-files.ts";
 export { createDataDirectory, hasDataDirectory, openDataDirectory } from "./data-directory.ts";
 export type { DataDirectory, NewDataDirectory, ReceivedState } from "./data-directory.ts";
+export { describeIdentity, inspectDirectory, problemOf } from "./inspect-directory.ts";
+export type { Finding, InspectedDirectory, Report } from "./inspect-directory.ts";
 export { createLevelEngine, openLevelEngine } from "./level-engine.ts";
 export { LogImage } from "./log-image.ts";
 export { createMemoryEngine } from "./memory-engine.ts";
@@ -38,6 +41,7 @@ export type { WalBeginning, WalOptions } from "./open-wal.ts";
 export { withAdvice } from "./rejoin-advice.ts";
 export { fillFromSnapshot, streamSnapshot } from "./snapshot-stream.ts";
 export type { SnapshotHeader } from "./snapshot-stream.ts";
+export type { Shadow } from "./shadow.ts";
 export {
   BatchEncoder,
   batchSizeBytes,
@@ -48,6 +52,7 @@ export {
   segmentHeaderBytes,
 } from "./wal-codec.ts";
 export type { SegmentEnd, SegmentHeader, SegmentStart, WritePosition } from "./wal-codec.ts";
+export type { ReadLog } from "./wal-reader.ts";
 export type { WalRecord } from "./wal-records.ts";
 export type * from "./engine.ts";
 export type * from "./wal-contract.ts";

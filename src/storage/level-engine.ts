@@ -12,7 +12,7 @@
 // heartbeats. What is hot is cached above.
 
 import { Level } from "level";
-import { CorruptionError, StorageError, bytesToHex } from "../base/index.ts";
+import { CorruptionError, StorageError, bytesToHex, equalBytes } from "../base/index.ts";
 import { BatchLinks } from "./batch-links.ts";
 import { directorySizeBytes, errorCode, storageFailure } from "./durable-files.ts";
 import type { BatchOperation, Engine, EngineReader, EngineView, Row, ScanRange } from "./engine.ts";
@@ -63,6 +63,12 @@ export async function createLevelEngine(directory: string): Promise<Engine> {
  * missing, or when batches are missing from their middle; then nothing in it can be trusted.
  */
 export async function openLevelEngine(directory: string): Promise<Engine> {
+  return (await openLevel(directory)).engine;
+}
+
+async function openLevel(
+  directory: string,
+): Promise<{ readonly database: Database; readonly engine: LevelEngine }> {
   const database = await openDatabase(directory, false);
   try {
     const links = new BatchLinks(linkedBytes);
@@ -74,7 +80,7 @@ export async function openLevelEngine(directory: string): Promise<Engine> {
     links.verified();
     const engine = new LevelEngine(database, links);
     await engine.measure();
-    return engine;
+    return { database, engine };
   } catch (error) {
     await database.close();
     const where = `the store in ${directory} cannot be trusted`;
@@ -82,6 +88,58 @@ export async function openLevelEngine(directory: string): Promise<Engine> {
       ? new CorruptionError(`${where}: ${error.message}. ${adviceToRejoin}`, { cause: error })
       : storageFailure(where, error);
   }
+}
+
+/** What a check of a store needs beside reading it. */
+export interface CheckedEngine {
+  readonly engine: Engine;
+  /**
+   * Reads every row in both ways, in order and by key (a filter in front of each table may deny
+   * what is there), and goes on behind damage. Resolves with the number of rows.
+   */
+  verifyRows(report: RowReport): Promise<number>;
+}
+
+export interface RowReport {
+  onDamage(error: CorruptionError): void;
+  /** Called now and then with the bytes read so far. */
+  onProgress(bytes: number): void;
+}
+
+/** As `openLevelEngine`, for a check. */
+export async function openLevelForCheck(directory: string): Promise<CheckedEngine> {
+  const { database, engine } = await openLevel(directory);
+  return { engine, verifyRows: (report) => verifyRows(database, report) };
+}
+
+async function verifyRows(database: Database, report: RowReport): Promise<number> {
+  let rows = 0;
+  let bytes = 0;
+  const range = { from: new Uint8Array(0), to: undefined };
+  for await (const chunk of scanRows(database, undefined, range)) {
+    const again = await database.getMany(chunk.map(([key]) => key));
+    for (const [i, [key, stored]] of chunk.entries()) {
+      bytes += key.length + stored.length;
+      const found = again[i];
+      try {
+        openValue(key, stored);
+        if (found === undefined || !equalBytes(found, stored)) {
+          throw new CorruptionError(
+            `key ${bytesToHex(key)} is there when all rows are read in order, and not when it is ` +
+              "asked for",
+          );
+        }
+      } catch (error) {
+        if (!(error instanceof CorruptionError)) {
+          throw error;
+        }
+        report.onDamage(error);
+      }
+    }
+    rows += chunk.length;
+    report.onProgress(bytes);
+  }
+  return rows;
 }
 
 async function openDatabase(directory: string, isNew: boolean): Promise<Database> {

@@ -1,12 +1,8 @@
-// Making a log, and opening one: what is kept, what is cut, what is refused.
-//
-// The end of the last segment may be torn by a crash; it is cut, and the bytes are kept beside
-// it in a `.broken` file. Anything else that does not hold is decay or a lost file: then the log
-// is refused, because a member that forgot a vote or an entry must not vote again.
+// Making a log, and opening one. What is read of it, kept and refused is wal-reader.ts's business;
+// here a torn end is cut, and its bytes are kept beside it in a `.broken` file.
 
 import { rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CorruptionError, copyBytes, idToHex } from "../base/index.ts";
 import type { HardState, SnapshotMeta } from "../base/index.ts";
 import {
   makeDirectory,
@@ -16,18 +12,15 @@ import {
   writeNewFile,
 } from "./durable-files.ts";
 import { FileWal } from "./file-wal.ts";
-import type { SegmentInfo } from "./file-wal.ts";
-import { LogImage } from "./log-image.ts";
-import { adviceToRejoin } from "./rejoin-advice.ts";
-import { BatchEncoder, judgeDamagedStart, readSegmentStart, scanSegment } from "./wal-codec.ts";
-import type { SegmentEnd, SegmentHeader, WritePosition } from "./wal-codec.ts";
+import { BatchEncoder } from "./wal-codec.ts";
 import type { Wal, WalIdentity, WalRecovered } from "./wal-contract.ts";
+import { readLog } from "./wal-reader.ts";
+import type { ReadLog, TornTail } from "./wal-reader.ts";
 import {
   closeSegment,
-  listSegments,
   openSegment,
   prepareSegment,
-  readSegment,
+  removeUnfinishedSegments,
   segmentPath,
   segmentSizeBytesDefault,
   writeFully,
@@ -89,172 +82,36 @@ export async function openWal(
   options: WalOptions = {},
 ): Promise<{ readonly wal: Wal; readonly recovered: WalRecovered }> {
   try {
-    return await new Recovery(directory, options).run();
+    return await openReadLog(directory, await readLog(directory), options);
   } catch (error) {
     throw storageFailure(`opening the write-ahead log ${directory}`, error);
   }
 }
 
-interface TornTail {
-  readonly path: string;
-  readonly from: number;
-  readonly bytes: Uint8Array;
-}
-
-/** Reads everything before it changes anything: a log that is refused stays as it was found. */
-class Recovery {
-  readonly #directory: string;
-  readonly #segmentSizeBytes: number;
-  readonly #image = new LogImage();
-  readonly #segments: SegmentInfo[] = [];
-  #first: SegmentHeader | undefined;
-  #position: WritePosition = { offset: 0, chain: 0 };
-  /** The first segment that nothing follows, when a torn write or an unused segment showed it. */
-  #ended = false;
-  #nextIsPrepared = false;
-  #tornTail: TornTail | undefined;
-
-  constructor(directory: string, options: WalOptions) {
-    this.#directory = directory;
-    this.#segmentSizeBytes = options.segmentSizeBytes ?? segmentSizeBytesDefault;
+/** All has been read before anything is changed: a log that is refused stays as it was found. */
+async function openReadLog(
+  directory: string,
+  log: ReadLog,
+  options: WalOptions,
+): Promise<{ readonly wal: Wal; readonly recovered: WalRecovered }> {
+  const { identity, hardState, snapshot, entries, tornTail, ...rest } = log;
+  await removeUnfinishedSegments(directory);
+  if (tornTail !== undefined) {
+    await cutTornTail(tornTail);
   }
-
-  async run(): Promise<{ readonly wal: Wal; readonly recovered: WalRecovered }> {
-    const sequences = await listSegments(this.#directory);
-    for (const sequence of sequences) {
-      await this.#read(sequence);
-    }
-    const first = this.#first;
-    const last = this.#segments.at(-1);
-    if (first === undefined || last === undefined) {
-      throw new CorruptionError(
-        `no segment with a log is in ${this.#directory}. ${adviceToRejoin}`,
-      );
-    }
-    const { hardState, snapshot, entries } = this.#finish();
-    if (this.#tornTail !== undefined) {
-      await cutTornTail(this.#tornTail);
-    }
-    const file = await openSegment(segmentPath(this.#directory, last.sequence));
-    const wal = new FileWal({
-      directory: this.#directory,
-      identity: first.identity,
-      salt: first.salt,
-      segmentSizeBytes: this.#segmentSizeBytes,
-      segments: this.#segments,
-      file,
-      position: this.#position,
-      hardState,
-      snapshot,
-      nextIsPrepared: this.#nextIsPrepared,
-    });
-    return { wal, recovered: { identity: first.identity, hardState, snapshot, entries } };
-  }
-
-  #finish(): ReturnType<LogImage["finish"]> {
-    try {
-      return this.#image.finish();
-    } catch (error) {
-      throw withAdvice(this.#directory, error);
-    }
-  }
-
-  async #read(sequence: number): Promise<void> {
-    const path = segmentPath(this.#directory, sequence);
-    const bytes = await readSegment(path);
-    const start = readSegmentStart(bytes);
-    if (start.kind === "unused") {
-      this.#ended = true;
-      this.#nextIsPrepared = true;
-      return;
-    }
-    if (this.#nextIsPrepared) {
-      throw refusal(path, 0, "the segment before it was never written");
-    }
-    const previous = this.#segments.at(-1);
-    if (previous !== undefined && sequence !== previous.sequence + 1) {
-      throw refusal(path, 0, `segment ${previous.sequence + 1} is missing before it`);
-    }
-    if (start.kind === "damaged") {
-      this.#readDamagedStart(path, bytes);
-      return;
-    }
-    this.#checkHeader(path, sequence, bytes, start.header);
-    this.#first ??= start.header;
-    const segment = { sequence, lastIndex: 0 };
-    const end = this.#replay(path, bytes, start.header, segment);
-    this.#settle(path, bytes, end);
-    this.#segments.push(segment);
-  }
-
-  #replay(
-    path: string,
-    bytes: Uint8Array,
-    header: SegmentHeader,
-    segment: SegmentInfo,
-  ): SegmentEnd {
-    try {
-      return scanSegment(bytes, header, (record) => {
-        this.#image.apply(record);
-        if (record.kind === "entry") {
-          segment.lastIndex = Math.max(segment.lastIndex, record.entry.index);
-        }
-      });
-    } catch (error) {
-      throw withAdvice(path, error);
-    }
-  }
-
-  #checkHeader(path: string, sequence: number, bytes: Uint8Array, header: SegmentHeader): void {
-    if (header.sequence !== sequence) {
-      throw refusal(path, 0, `its header says that it is segment ${header.sequence}`);
-    }
-    if (bytes.length < header.sizeBytes) {
-      throw refusal(
-        path,
-        bytes.length,
-        `the file has lost its end (it had ${header.sizeBytes} bytes)`,
-      );
-    }
-    const first = this.#first;
-    if (first === undefined) {
-      return;
-    }
-    const { clusterId, memberId } = header.identity;
-    if (clusterId !== first.identity.clusterId || memberId !== first.identity.memberId) {
-      const whose = `member ${idToHex(memberId)} of cluster ${idToHex(clusterId)}`;
-      throw refusal(path, 0, `it belongs to another log (${whose})`);
-    }
-    if (this.#ended || header.previousChain !== this.#position.chain) {
-      const before = basename(segmentPath("", sequence - 1));
-      throw refusal(path, 0, `${before} does not end where this segment begins`);
-    }
-  }
-
-  /** The header goes in the first write, so it may be torn; but not if anything came after. */
-  #readDamagedStart(path: string, bytes: Uint8Array): void {
-    const first = this.#first;
-    if (first === undefined || this.#ended) {
-      throw refusal(path, 0, "its header is damaged");
-    }
-    this.#settle(path, bytes, judgeDamagedStart(bytes, first.salt));
-    this.#nextIsPrepared = true;
-  }
-
-  #settle(path: string, bytes: Uint8Array, end: SegmentEnd): void {
-    if (end.kind === "damaged") {
-      const proof = `the record at offset ${end.provenBy} was written after it was durable`;
-      throw refusal(path, end.at, `a record is damaged: ${proof}`);
-    }
-    if (end.kind === "torn") {
-      const from = end.position.offset;
-      this.#tornTail = { path, from, bytes: copyBytes(bytes.subarray(from, end.to)) };
-      this.#ended = true;
-    }
-    if (end.position.offset > 0) {
-      this.#position = end.position;
-    }
-  }
+  const last = rest.segments.at(-1)?.sequence ?? 0;
+  const file = await openSegment(segmentPath(directory, last));
+  const segmentSizeBytes = options.segmentSizeBytes ?? segmentSizeBytesDefault;
+  const wal = new FileWal({
+    directory,
+    identity,
+    hardState,
+    snapshot,
+    segmentSizeBytes,
+    file,
+    ...rest,
+  });
+  return { wal, recovered: { identity, hardState, snapshot, entries } };
 }
 
 /** Keeps the torn bytes in a file of their own, then makes the place zero again. */
@@ -269,15 +126,4 @@ async function cutTornTail({ path, from, bytes }: TornTail): Promise<void> {
   } finally {
     await closeSegment(file);
   }
-}
-
-function refusal(path: string, offset: number, what: string): CorruptionError {
-  return new CorruptionError(`${path} at offset ${offset}: ${what}. ${adviceToRejoin}`);
-}
-
-function withAdvice(path: string, error: unknown): unknown {
-  if (error instanceof CorruptionError) {
-    return new CorruptionError(`${path}: ${error.message}. ${adviceToRejoin}`, { cause: error });
-  }
-  return error;
 }

@@ -23,18 +23,25 @@ export function segmentPath(directory: string, sequence: number): string {
   return join(directory, `${sequence.toString(16).padStart(16, "0")}.wal`);
 }
 
-/** Numbers of the segments in `directory`, ascending; unfinished ones are removed. */
+/** Numbers of the segments in `directory`, ascending. */
 export async function listSegments(directory: string): Promise<number[]> {
   const sequences: number[] = [];
   for (const entry of (await listDirectory(directory)) ?? []) {
     const match = namePattern.exec(entry.name);
     if (match?.[1] !== undefined) {
       sequences.push(Number.parseInt(match[1], 16));
-    } else if (entry.name.endsWith(temporarySuffix)) {
-      await rm(join(directory, entry.name), { force: true });
     }
   }
   return sequences.sort((a, b) => a - b);
+}
+
+/** Removes what a crash left of segments that were being made. */
+export async function removeUnfinishedSegments(directory: string): Promise<void> {
+  for (const entry of (await listDirectory(directory)) ?? []) {
+    if (entry.name.endsWith(temporarySuffix)) {
+      await rm(join(directory, entry.name), { force: true });
+    }
+  }
 }
 
 /** The whole file, in memory of its own that starts on a word boundary. */
