@@ -3,5 +3,7 @@
 
 import { ProcessIo } from "./ctl/io.ts";
 import { runControl } from "./ctl/main.ts";
+import { commandLineWords } from "./ctl/raw-text.ts";
 
-process.exitCode = await runControl(process.argv.slice(2), process.env, new ProcessIo(process.env));
+const words = commandLineWords(process.argv.slice(2));
+process.exitCode = await runControl(words, process.env, new ProcessIo(process.env));

@@ -43,7 +43,7 @@ const newer = /,"(?:storageVersion|dbSizeQuota|downgradeInfo|hash_revision)":(?:
 async function quoratectl(args: readonly string[]): Promise<Outcome> {
   const io = new MemoryIo();
   const exit = await runControl(args, { ETCDCTL_ENDPOINTS: member.endpoint }, io);
-  return { exit, out: io.out.replaceAll(newer, ""), err: io.err };
+  return { exit, out: io.out.replaceAll(newer, ""), err: io.err.replaceAll(/^Hint: .*\n/gm, "") };
 }
 
 beforeAll(async () => {

@@ -1,88 +1,68 @@
-// What every verb gets: a client, a printer, and the global flags.
+// What every verb gets: a client, a printer, the streams, and the global flags.
 
 import { type Client, connect } from "../../client/index.ts";
-import { ConfigError } from "../config-error.ts";
-import { parseBool, parseDurationMs, parseList } from "../values.ts";
+import { type Connection, connectionOf } from "./connection.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { fieldsPrinter } from "./fields.ts";
-import { jsonPrinter } from "./json.ts";
+import { boolOf, wholeOf } from "./go-flags.ts";
+import { goQuoteText } from "./go-text.ts";
 import type { Io } from "./io.ts";
+import { jsonPrinter } from "./json.ts";
 import type { Printer } from "./printer.ts";
 import { Progress } from "./progress.ts";
+import { protobufPrinter } from "./protobuf.ts";
 import { printReport, type Report } from "./report.ts";
+import type { Environment, Settings } from "./settings.ts";
 import { simplePrinter } from "./simple.ts";
 import { tablePrinter } from "./table.ts";
 
-/** A global flag; also a variable, QUORATECTL_ or ETCDCTL_ and the name in capitals. */
-export interface GlobalFlag {
-  readonly name: string;
-  readonly default: string;
-  readonly doc: string;
-  readonly isBool?: boolean;
-}
-
-export const globalFlags: readonly GlobalFlag[] = [
-  { name: "endpoints", default: "127.0.0.1:2379", doc: "Members to talk to, separated by commas." },
-  { name: "write-out", default: "simple", doc: "Form of output: simple, json, fields, table." },
-  { name: "hex", default: "false", doc: "Print keys and values as hex.", isBool: true },
-  { name: "command-timeout", default: "5s", doc: "How long a command may take." },
-  { name: "dial-timeout", default: "2s", doc: "How long to try when no member can be reached." },
-];
-
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type { Environment } from "./settings.ts";
 
 /** Parsed arguments, by name. */
 export type Arguments = Readonly<Record<string, unknown>>;
 
 export class Context {
   readonly io: Io;
+  readonly settings: Settings;
+  readonly environment: Environment;
   readonly timeoutMs: number;
   readonly format: string;
-  readonly endpoints: readonly string[];
-  readonly #hex: boolean;
-  readonly #dialTimeoutMs: number;
+  #connection: Connection | undefined;
   #client: Client | undefined;
 
-  /** A flag wins over a variable; of those, QUORATECTL_ wins. */
-  constructor(argv: Arguments, environment: Environment, io: Io) {
-    const text = (name: string): string => {
-      const variable = name.toUpperCase().replaceAll("-", "_");
-      const given = argv[name] ?? environment[`QUORATECTL_${variable}`];
-      const found = given ?? environment[`ETCDCTL_${variable}`];
-      return typeof found === "string" || typeof found === "boolean"
-        ? String(found)
-        : (globalFlags.find((flag) => flag.name === name)?.default ?? "");
-    };
+  constructor(settings: Settings, environment: Environment, io: Io) {
     this.io = io;
-    this.format = text("write-out");
-    this.endpoints = parseList(text("endpoints"));
-    this.#hex = readGlobal("hex", text("hex"), parseBool);
-    this.timeoutMs = readGlobal("command-timeout", text("command-timeout"), parseDurationMs);
-    this.#dialTimeoutMs = readGlobal("dial-timeout", text("dial-timeout"), parseDurationMs);
-    if (this.endpoints.length === 0) {
-      throw new CommandError(exitCodes.badArguments, "--endpoints names no member");
+    this.settings = settings;
+    this.environment = environment;
+    this.format = settings.text("write-out");
+    this.timeoutMs = settings.durationMs("command-timeout");
+  }
+
+  /** Reads certificates, asks for a password, looks endpoints up: before anything is connected. */
+  async prepare(): Promise<void> {
+    this.#connection = await connectionOf(this.settings, this.io);
+  }
+
+  /** What the client connects with. */
+  get connection(): Connection {
+    if (this.#connection === undefined) {
+      throw new Error("a verb that is offline has no connection");
     }
-    for (const endpoint of this.endpoints) {
-      if (/^(?:https|unixs?):/.test(endpoint)) {
-        throw new CommandError(
-          exitCodes.badArguments,
-          `cannot connect to ${endpoint}: only http for now`,
-        );
-      }
-    }
+    return this.#connection;
+  }
+
+  get endpoints(): readonly string[] {
+    return this.connection.endpoints;
   }
 
   get client(): Client {
-    this.#client ??= this.connectTo(this.endpoints);
+    this.#client ??= connect(this.connection);
     return this.#client;
   }
 
-  connectTo(endpoints: readonly string[]): Client {
-    return connect({
-      endpoints,
-      callTimeoutMs: this.timeoutMs,
-      dialTimeoutMs: this.#dialTimeoutMs,
-    });
+  /** A client of other endpoints, with the same limits, certificates and user unless given. */
+  connectTo(endpoints: readonly string[], others: Partial<Connection> = {}): Client {
+    return connect({ ...this.connection, ...others, endpoints });
   }
 
   printer(valueOnly = false): Printer {
@@ -94,15 +74,21 @@ export class Context {
     }
     switch (this.format) {
       case "simple":
-        return simplePrinter(this.io, { hex: this.#hex, valueOnly });
+        return simplePrinter(this.io, { hex: this.settings.bool("hex"), valueOnly });
       case "json":
         return jsonPrinter(this.io);
       case "fields":
         return fieldsPrinter(this.io);
       case "table":
         return tablePrinter(this.io);
+      case "protobuf":
+        return protobufPrinter(this.io);
       default:
-        throw new CommandError(exitCodes.badFeature, "unsupported output format");
+        throw new CommandError(
+          exitCodes.badFeature,
+          "unsupported output format",
+          "-w takes simple, fields, json, table or protobuf",
+        );
     }
   }
 
@@ -121,25 +107,9 @@ export class Context {
   }
 }
 
-function readGlobal<T>(name: string, text: string, parse: (text: string) => T): T {
-  try {
-    return parse(text);
-  } catch (error) {
-    if (error instanceof ConfigError) {
-      throw new CommandError(
-        exitCodes.badArguments,
-        `invalid argument ${JSON.stringify(text)} for --${name}: ${error.message}`,
-      );
-    }
-    throw error;
-  }
-}
-
 /** Positional arguments, those after "--" included. */
 export function positionals(argv: Arguments): string[] {
-  const before = Array.isArray(argv["args"]) ? argv["args"] : [];
-  const after = Array.isArray(argv["--"]) ? argv["--"] : [];
-  return [...before, ...after].map(String);
+  return Array.isArray(argv["--"]) ? argv["--"].map(String) : [];
 }
 
 /** A flag's text; empty when it is not given. */
@@ -148,14 +118,20 @@ export function textFlag(argv: Arguments, name: string): string {
   return typeof value === "string" ? value : "";
 }
 
-/** A flag's whole number; 0 when it is not given. */
-export function wholeFlag(argv: Arguments, name: string): number {
+/** Whether a boolean flag is given, and not as false. */
+export function isSet(argv: Arguments, name: string): boolean {
+  const value = argv[name];
+  return value === true || (typeof value === "string" && boolOf(value) === true);
+}
+
+/** A flag's whole number; `absent` when it is not given. */
+export function wholeFlag(argv: Arguments, name: string, absent = 0): number {
   const text = textFlag(argv, name);
-  const value = Number(text);
-  if (!/^-?\d*$/.test(text) || !Number.isSafeInteger(value)) {
+  const value = text === "" ? absent : Number(wholeOf(text));
+  if (!Number.isSafeInteger(value)) {
     throw new CommandError(
       exitCodes.error,
-      `invalid argument ${JSON.stringify(text)} for "--${name}" flag: expected a whole number`,
+      `invalid argument ${goQuoteText(text)} for "--${name}" flag: expected a whole number`,
     );
   }
   return value;
@@ -163,26 +139,38 @@ export function wholeFlag(argv: Arguments, name: string): number {
 
 /** A lease's id in hex, as etcdctl prints it. */
 export function leaseArgument(text: string): bigint {
-  if (!/^[0-9a-fA-F]{1,16}$/.test(text)) {
+  const fault = hexFault(text);
+  if (fault !== undefined) {
     throw new CommandError(
       exitCodes.badArguments,
-      `bad lease ID arg (${JSON.stringify(text)}), expecting ID in Hex`,
+      `bad lease ID arg (${fault}), expecting ID in Hex`,
     );
   }
   return BigInt.asIntN(64, BigInt(`0x${text}`));
 }
 
-/** A member's id in hex, as etcdctl prints it. */
+/** A member's id in hex, as etcdctl prints it; the one argument. */
 export function memberArgument(argv: Arguments): bigint {
   const [text, ...rest] = positionals(argv);
   if (text === undefined || rest.length > 0) {
     throw new CommandError(exitCodes.badArguments, "member ID is not provided");
   }
-  if (!/^[0-9a-fA-F]{1,16}$/.test(text)) {
+  const fault = hexFault(text);
+  if (fault !== undefined) {
     throw new CommandError(
       exitCodes.badArguments,
-      `bad member ID arg (${JSON.stringify(text)}), expecting ID in Hex`,
+      `bad member ID arg (${fault}), expecting ID in Hex`,
     );
   }
   return BigInt(`0x${text}`);
+}
+
+/** What Go says of a text that is no hex number of 64 bits. */
+export function hexFault(text: string): string | undefined {
+  if (!/^[0-9a-fA-F]+$/.test(text)) {
+    return `strconv.ParseUint: parsing ${goQuoteText(text)}: invalid syntax`;
+  }
+  return BigInt(`0x${text}`) >= 2n ** 64n
+    ? `strconv.ParseUint: parsing ${goQuoteText(text)}: value out of range`
+    : undefined;
 }

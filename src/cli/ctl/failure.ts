@@ -1,6 +1,7 @@
-// How quoratectl fails: exit codes and texts are etcdctl's.
+// How quoratectl fails: exit codes and texts are etcdctl's, with a hint in a line of its own.
 
 import { ClientError } from "../../client/index.ts";
+import { hintOf } from "./hints.ts";
 
 export const exitCodes = {
   error: 1,
@@ -8,6 +9,7 @@ export const exitCodes = {
   invalidInput: 3,
   badFeature: 4,
   interrupted: 5,
+  io: 6,
   badArguments: 128,
 } as const;
 
@@ -15,10 +17,14 @@ export const exitCodes = {
 export class CommandError extends Error {
   override name = "CommandError";
   readonly exitCode: number;
+  /** What to try, as a line of its own. */
+  readonly hint: string | undefined;
 
-  constructor(exitCode: number, message: string) {
-    super(message);
+  /** An empty message ends the command without a word. */
+  constructor(exitCode: number, message: string, hint?: string, options?: ErrorOptions) {
+    super(message, options);
     this.exitCode = exitCode;
+    this.hint = hint;
   }
 }
 
@@ -37,7 +43,7 @@ export async function orFail<T>(
     return await call;
   } catch (error) {
     if (error instanceof ClientError) {
-      throw new CommandError(exitCode, wrap(error.message));
+      throw new CommandError(exitCode, wrap(error.message), hintOf(error), { cause: error });
     }
     throw error;
   }

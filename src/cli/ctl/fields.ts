@@ -2,13 +2,14 @@
 
 import { utf8 } from "../../base/index.ts";
 import { type KeyValue, ResponseHeader } from "../../wire/index.ts";
+import { fieldsAuthPrinter } from "./auth-printers.ts";
 import { durationText, goQuote } from "./go-text.ts";
 import type { Output } from "./io.ts";
-import { type Printer, refuseOthers } from "./printer.ts";
+import { type Printer, printTxnReply, refuseOthers } from "./printer.ts";
 import type { Rows } from "./rows.ts";
 import { alarmName } from "./simple.ts";
 
-class FieldWriter {
+export class FieldWriter {
   readonly #output: Output;
 
   constructor(output: Output) {
@@ -66,11 +67,12 @@ export function fieldsPrinter(output: Output): Printer {
     ...keyPrinter(writer),
     ...leasePrinter(writer),
     ...memberPrinter(writer),
+    ...fieldsAuthPrinter(writer),
   });
 }
 
 function keyPrinter(writer: FieldWriter) {
-  return {
+  const printer = {
     get(reply) {
       writer.header(reply.header);
       for (const kv of reply.kvs) {
@@ -98,7 +100,13 @@ function keyPrinter(writer: FieldWriter) {
         writer.pair("", event.kv);
       }
     },
+    txn(reply) {
+      writer.header(reply.header);
+      writer.field("Succeeded", reply.succeeded);
+      reply.responses.forEach((one) => printTxnReply(printer, one));
+    },
   } satisfies Partial<Printer>;
+  return printer;
 }
 
 function leasePrinter(writer: FieldWriter) {

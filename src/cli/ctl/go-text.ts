@@ -1,6 +1,7 @@
 // Values as Go prints them, so that output is the same byte for byte.
 
 import { bytesToHex } from "../../base/index.ts";
+import { bytesOf, sequenceLength, textOfBytes } from "./raw-text.ts";
 
 const escapes: Readonly<Record<string, string>> = {
   "\x07": "\\a",
@@ -26,21 +27,12 @@ export function goQuote(bytes: Uint8Array): string {
   return `"${text}"`;
 }
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** Bytes of the UTF-8 sequence at `at`; 0 when there is none. */
-function sequenceLength(bytes: Uint8Array, at: number): number {
-  const first = bytes[at] ?? 0;
-  const length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  try {
-    return at + length <= bytes.length && strict.decode(bytes.subarray(at, at + length)) !== ""
-      ? length
-      : 0;
-  } catch {
-    return 0;
-  }
+/** Go's %q of a text. */
+export function goQuoteText(text: string): string {
+  return goQuote(bytesOf(text));
 }
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function quoteCharacter(character: string): string {
   const escape = escapes[character];
@@ -57,6 +49,60 @@ function quoteCharacter(character: string): string {
   return code < 0x10000
     ? `\\u${code.toString(16).padStart(4, "0")}`
     : `\\U${code.toString(16).padStart(8, "0")}`;
+}
+
+const unquotes: Readonly<Record<string, number>> = {
+  a: 0x07,
+  b: 0x08,
+  f: 0x0c,
+  n: 0x0a,
+  r: 0x0d,
+  t: 0x09,
+  v: 0x0b,
+  "\\": 0x5c,
+  "'": 0x27,
+  '"': 0x22,
+};
+
+const escapePattern =
+  /\\(?:([abfnrtv\\'"])|x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/y;
+
+/** What Go's %q reads from a quoted text, as raw-text.ts writes bytes; undefined if it is none. */
+export function goUnquote(quoted: string): string | undefined {
+  if (/^`[^`]*`$/.test(quoted)) {
+    return quoted.slice(1, -1);
+  }
+  if (!/^"(?:[^"\\\n]|\\.)*"$/.test(quoted)) {
+    return undefined;
+  }
+  const parts: Uint8Array[] = [];
+  for (let at = 1; at < quoted.length - 1; ) {
+    const next = quoted.indexOf("\\", at);
+    const end = next < 0 ? quoted.length - 1 : next;
+    parts.push(bytesOf(quoted.slice(at, end)));
+    if (next < 0) {
+      break;
+    }
+    escapePattern.lastIndex = next;
+    const match = escapePattern.exec(quoted);
+    if (match === null) {
+      return undefined;
+    }
+    parts.push(escaped(match));
+    at = escapePattern.lastIndex;
+  }
+  return textOfBytes(Buffer.concat(parts));
+}
+
+function escaped([, letter, hex, octal, short, long]: RegExpExecArray): Uint8Array {
+  if (letter !== undefined) {
+    return Uint8Array.of(unquotes[letter] ?? 0);
+  }
+  if (hex !== undefined || octal !== undefined) {
+    return Uint8Array.of(Number.parseInt(hex ?? octal ?? "", hex === undefined ? 8 : 16));
+  }
+  const code = Number.parseInt(short ?? long ?? "", 16);
+  return bytesOf(code > 0x10ffff ? "\ufffd" : String.fromCodePoint(code));
 }
 
 /** Every byte as \xNN: etcdctl's --hex. */

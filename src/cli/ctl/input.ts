@@ -1,40 +1,50 @@
-// Standard input as text, line by line, without taking more of it than was asked for.
+// Standard input line by line, without taking more of it than was asked for.
 
 import type { ReadStream } from "node:tty";
+import { textOfBytes } from "./raw-text.ts";
 
+const lineFeed = 0x0a;
 const endOfText = "\u0003";
 const endOfInput = "\u0004";
 
 /** Reads one line after the other; what came with a line and is behind it is kept. */
 export class InputLines {
   readonly #stream: NodeJS.ReadStream;
-  #chunks: AsyncIterator<string> | undefined;
-  #pending = "";
+  #chunks: AsyncIterator<Uint8Array> | undefined;
+  #pending: Uint8Array = new Uint8Array(0);
 
   constructor(stream: NodeJS.ReadStream) {
     this.#stream = stream;
   }
 
-  /** The next line without its end; undefined at the end of the input. */
+  /** The next line without its end, as raw-text.ts writes bytes; undefined at the end. */
   async next(): Promise<string | undefined> {
     for (;;) {
-      const end = this.#pending.indexOf("\n");
+      const end = this.#pending.indexOf(lineFeed);
       if (end >= 0) {
-        const line = this.#pending.slice(0, end);
-        this.#pending = this.#pending.slice(end + 1);
-        return line.replace(/\r$/, "");
+        const line = textOfBytes(this.#pending.subarray(0, end));
+        this.#pending = this.#pending.subarray(end + 1);
+        return line;
       }
-      const chunk = await this.#read();
-      if (chunk === undefined) {
-        const rest = this.#pending;
-        this.#pending = "";
+      if (!(await this.#read())) {
+        const rest = textOfBytes(this.#pending);
+        this.#pending = new Uint8Array(0);
         return rest === "" ? undefined : rest;
       }
-      this.#pending += chunk;
     }
   }
 
-  /** A line that the terminal does not show. Resolves with undefined when Control-C is typed. */
+  /** Everything that is left. */
+  async rest(): Promise<Uint8Array> {
+    while (await this.#read()) {
+      // Whatever comes is pending.
+    }
+    const rest = this.#pending;
+    this.#pending = new Uint8Array(0);
+    return rest;
+  }
+
+  /** A line that the terminal does not show. Undefined when Control-C is typed. */
   async secret(): Promise<string | undefined> {
     const terminal = this.#stream as ReadStream;
     if (!terminal.isTTY) {
@@ -55,36 +65,32 @@ export class InputLines {
 
   async #typed(): Promise<string | undefined> {
     let text = "";
-    for (;;) {
-      const typed = this.#pending;
-      this.#pending = "";
-      for (const [at, character] of Array.from(typed).entries()) {
+    do {
+      const typed = Array.from(Buffer.from(this.#pending).toString());
+      this.#pending = new Uint8Array(0);
+      for (const [at, character] of typed.entries()) {
         if (character === endOfText) {
           return undefined;
         }
         if (character === "\n" || character === "\r" || character === endOfInput) {
-          this.#pending = Array.from(typed)
-            .slice(at + 1)
-            .join("");
+          this.#pending = Buffer.from(typed.slice(at + 1).join(""));
           return text;
         }
         const erases = character === "\u007f" || character === "\b";
         text = erases ? Array.from(text).slice(0, -1).join("") : text + character;
       }
-      const chunk = await this.#read();
-      if (chunk === undefined) {
-        return text;
-      }
-      this.#pending = chunk;
-    }
+    } while (await this.#read());
+    return text;
   }
 
-  async #read(): Promise<string | undefined> {
-    this.#stream.setEncoding("utf8");
-    this.#chunks ??= this.#stream
-      .iterator({ destroyOnReturn: false })
-      [Symbol.asyncIterator]() as AsyncIterator<string>;
+  /** Adds the next chunk to what is pending; false at the end. */
+  async #read(): Promise<boolean> {
+    this.#chunks ??= this.#stream.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]();
     const { done, value } = await this.#chunks.next();
-    return done === true ? undefined : value;
+    if (done === true) {
+      return false;
+    }
+    this.#pending = Buffer.concat([this.#pending, value as Uint8Array]);
+    return true;
   }
 }

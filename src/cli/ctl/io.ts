@@ -1,6 +1,6 @@
 // Where a verb reads and writes: the three standard streams, the terminal, the interrupt.
 
-import type { Environment } from "./context.ts";
+import type { Environment } from "./settings.ts";
 import { InputLines } from "./input.ts";
 import { screenOf, type Terminal } from "./terminal.ts";
 
@@ -20,7 +20,7 @@ export interface Io extends Output {
   flush(): Promise<void>;
   /** All of standard input. */
   readStdin(): Promise<Uint8Array>;
-  /** The next line of standard input, without its end; undefined when there is none. */
+  /** The next line of standard input, as raw-text.ts writes bytes; undefined when there is none. */
   readLine(): Promise<string | undefined>;
   /** Asks on the terminal for a text that is not shown; without one, a line of standard input. */
   askSecret(question: string): Promise<string>;
@@ -69,12 +69,8 @@ export class ProcessIo implements Io {
       : Promise.resolve();
   }
 
-  async readStdin(): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks);
+  readStdin(): Promise<Uint8Array> {
+    return this.#input.rest();
   }
 
   async readLine(): Promise<string | undefined> {
@@ -86,15 +82,17 @@ export class ProcessIo implements Io {
   }
 
   async askSecret(question: string): Promise<string> {
-    this.errorWrite(question);
+    // On whichever stream a person sees.
+    const { output, errors } = this.terminal;
+    const ask = (text: string): void =>
+      errors.isTerminal && !output.isTerminal ? this.errorWrite(text) : this.write(text);
+    ask(question);
     try {
       const text = await this.#input.secret();
       return text ?? process.exit(130);
     } finally {
       this.#input.release();
-      if (this.terminal.isInteractive) {
-        this.errorWrite("\n");
-      }
+      ask("\n");
     }
   }
 

@@ -1,6 +1,6 @@
 // -w json: replies as Go's client marshals them, field by field, zero fields left out.
 
-import { messageDescriptors, type ResponseHeader } from "../../wire/index.ts";
+import { messageDescriptors, type ResponseHeader, type TxnResponse } from "../../wire/index.ts";
 import { durationText, goJson } from "./go-text.ts";
 import type { Output } from "./io.ts";
 import { type Printer, refuseOthers } from "./printer.ts";
@@ -36,6 +36,56 @@ function headerFields(header: ResponseHeader | undefined): Record<string, unknow
   return header === undefined ? {} : messageFields("etcdserverpb.ResponseHeader", header);
 }
 
+/** Go's names for the variants of a reply inside a transaction's. */
+const replyNames = {
+  responseRange: ["ResponseRange", "RangeResponse"],
+  responsePut: ["ResponsePut", "PutResponse"],
+  responseDeleteRange: ["ResponseDeleteRange", "DeleteRangeResponse"],
+} as const;
+
+function txnFields(reply: TxnResponse): Record<string, unknown> {
+  const responses = reply.responses.map(({ response }) => {
+    if (response === undefined) {
+      return { Response: null };
+    }
+    if (response.kind === "responseTxn") {
+      return { Response: { ResponseTxn: txnFields(response.value) } };
+    }
+    const [name, type] = replyNames[response.kind];
+    return { Response: { [name]: messageFields(`etcdserverpb.${type}`, response.value) } };
+  });
+  return {
+    header: headerFields(reply.header),
+    ...(reply.succeeded ? { succeeded: true } : {}),
+    ...(responses.length === 0 ? {} : { responses }),
+  };
+}
+
+type Plain = (name: string) => (message: object) => void;
+
+function authPrinter(plain: Plain) {
+  const named =
+    (name: string) =>
+    (_: unknown, message: object): void =>
+      plain(name)(message);
+  return {
+    authStatus: plain("AuthStatusResponse"),
+    roleAdd: named("AuthRoleAddResponse"),
+    roleGet: named("AuthRoleGetResponse"),
+    roleList: plain("AuthRoleListResponse"),
+    roleDelete: named("AuthRoleDeleteResponse"),
+    roleGrant: named("AuthRoleGrantPermissionResponse"),
+    roleRevoke: named("AuthRoleRevokePermissionResponse"),
+    userAdd: named("AuthUserAddResponse"),
+    userGet: named("AuthUserGetResponse"),
+    userList: plain("AuthUserListResponse"),
+    userPassword: plain("AuthUserChangePasswordResponse"),
+    userDelete: named("AuthUserDeleteResponse"),
+    userGrantRole: named("AuthUserGrantRoleResponse"),
+    userRevokeRole: named("AuthUserRevokeRoleResponse"),
+  } satisfies Partial<Printer>;
+}
+
 /** One line of JSON a reply. */
 export function jsonPrinter(output: Output): Printer {
   const print = (value: unknown): void => output.line(goJson(value));
@@ -47,6 +97,7 @@ export function jsonPrinter(output: Output): Printer {
     get: plain("RangeResponse"),
     put: plain("PutResponse"),
     del: plain("DeleteRangeResponse"),
+    txn: (reply) => print(txnFields(reply)),
     watch: (reply) =>
       print({
         Header: headerFields(reply.header),
@@ -91,6 +142,7 @@ export function jsonPrinter(output: Output): Printer {
           ...(error === "" ? {} : { error }),
         })),
       ),
+    ...authPrinter(plain),
     snapshotStatus: ({ hash, revision, totalKeys, sizeBytes }) =>
       print({ hash, revision, totalKey: totalKeys, totalSize: sizeBytes }),
     endpointHashKv: (list) =>

@@ -1,12 +1,28 @@
-// quoratectl: words and flags to a verb, by yargs; a verb's failure to an exit code.
+// quoratectl: a command line to a verb, a verb's failure to an exit code.
 
-import yargs, { type Argv } from "yargs";
-import { quorateVersion } from "../version.ts";
-import { Context, type Environment, globalFlags } from "./context.ts";
+import { inspect } from "node:util";
+import { DecodeError, StorageError } from "../../base/index.ts";
+import { ClientError } from "../../client/index.ts";
+import { ConfigError } from "../config-error.ts";
+import { type Arguments, Context } from "./context.ts";
 import { CommandError, exitCodes } from "./failure.ts";
+import { boolOf, type ReadFlag, type ReadLine, readLine } from "./go-flags.ts";
+import { helpText } from "./help.ts";
+import { hintOf } from "./hints.ts";
 import type { Io } from "./io.ts";
+import {
+  type Environment,
+  environmentLayer,
+  flagLayer,
+  globalFlags,
+  Settings,
+  variableOf,
+} from "./settings.ts";
 import type { Verb } from "./verb.ts";
-import { families, verbs } from "./verbs.ts";
+import { verbs } from "./verbs.ts";
+import { nameVerb } from "./words.ts";
+
+const helpFlag: ReadFlag = { name: "help", short: "h", kind: "bool" };
 
 /** Runs one command; resolves with the exit code. */
 export async function runControl(
@@ -15,132 +31,123 @@ export async function runControl(
   io: Io,
 ): Promise<number> {
   try {
-    await parserOf(args, environment, io).parseAsync([...args]);
+    await run(args, environment, io);
     return 0;
+  } catch (error) {
+    return tell(error, io, isDebug(args, environment));
+  } finally {
+    await io.flush();
+  }
+}
+
+async function run(args: readonly string[], environment: Environment, io: Io): Promise<void> {
+  if (args[0] === "help") {
+    return printHelp(args.slice(1), io);
+  }
+  const { path, verb, rest } = nameVerb(args, verbs, [...globalFlags, helpFlag]);
+  const flags = [...(verb?.flags ?? []), ...globalFlags, helpFlag];
+  const line = readLine(rest, flags);
+  if (verb === undefined || boolOf(line.flags.get("help") ?? "") === true) {
+    return io.write(await helpText(path, io));
+  }
+  const settings = new Settings([
+    flagLayer(line.flags),
+    environmentLayer("QUORATECTL_", environment),
+    environmentLayer("ETCDCTL_", environment),
+  ]);
+  await runVerb(verb, argumentsOf(line, verb.flags), new Context(settings, environment, io));
+}
+
+async function printHelp(topic: readonly string[], io: Io): Promise<void> {
+  const words = topic.filter((word) => !word.startsWith("-"));
+  try {
+    io.write(await helpText(nameVerb(words, verbs, []).path, io));
   } catch (error) {
     if (!(error instanceof CommandError)) {
       throw error;
     }
-    if (error.message !== "") {
-      io.errorLine(`Error: ${error.message}`);
-    }
-    return error.exitCode;
+    io.errorLine(`Unknown help topic [${words.map((word) => `\`${word}\``).join(" ")}]`);
+    io.write(await helpText([], io));
   }
 }
 
-function parserOf(args: readonly string[], environment: Environment, io: Io): Argv {
-  const parser = yargs()
-    .scriptName("quoratectl")
-    .usage("Usage: $0 <command>\n\nTalks to a Quorate or etcd cluster.")
-    .parserConfiguration({
-      "parse-numbers": false,
-      "parse-positional-numbers": false,
-      "dot-notation": false,
-      "camel-case-expansion": false,
-      "boolean-negation": false,
-      "populate--": true,
-    })
-    .exitProcess(false)
-    .strict()
-    .help()
-    .alias("help", "h")
-    .version(false)
-    .demandCommand(1, "a command is needed")
-    .epilogue("Every global flag is also a variable: QUORATECTL_ENDPOINTS or ETCDCTL_ENDPOINTS.")
-    .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new CommandError(exitCodes.error, usageText(message ?? "", args, io));
-    });
-  for (const flag of globalFlags) {
-    parser.option(flag.name, {
-      type: flag.isBool === true ? "boolean" : "string",
-      describe: `${flag.doc} [${flag.default}]`,
-      global: true,
-      ...(flag.name === "write-out" ? { alias: "w" } : {}),
-    });
-  }
-  addVerbs(parser, verbs, 0, (verb, argv) => runVerb(verb, argv, environment, io));
-  parser.command("version", "Print the version", {}, () => {
-    io.line(`quoratectl version: ${quorateVersion()}`);
-  });
-  return parser;
-}
-
-/** yargs's complaint in etcdctl's words. */
-function usageText(message: string, args: readonly string[], io: Io): string {
-  const name = /^Unknown (?:argument|command)s?: ([^,]+)/.exec(message)?.[1];
-  if (name === undefined) {
-    io.errorLine("Run 'quoratectl --help' for usage.");
-    return message;
-  }
-  const flag = args.find(
-    (arg) => arg.startsWith("-") && arg.replace(/^-+/, "").split("=")[0] === name,
-  );
-  return flag === undefined
-    ? `unknown command "${name}" for "quoratectl"`
-    : `unknown flag: ${flag.split("=")[0] ?? flag}`;
-}
-
-type Run = (verb: Verb, argv: Record<string, unknown>) => Promise<void>;
-
-/** Adds verbs whose words from `depth` on are still to be named. */
-function addVerbs(parser: Argv, list: readonly Verb[], depth: number, run: Run): void {
-  const byWord = new Map<string, Verb[]>();
-  for (const verb of list) {
-    const word = verb.name.split(" ")[depth] ?? "";
-    byWord.set(word, [...(byWord.get(word) ?? []), verb]);
-  }
-  for (const [word, group] of byWord) {
-    const [verb] = group;
-    if (verb !== undefined && verb.name.split(" ").length === depth + 1) {
-      parser.command(
-        `${word} [args..]`,
-        `${verb.doc}${verb.usage === "" ? "" : `: ${verb.usage}`}`,
-        (inner) => describeVerb(inner, verb),
-        (argv) => run(verb, argv),
-      );
-    } else {
-      parser.command(word, families[word] ?? word, (inner) => {
-        addVerbs(inner, group, depth + 1, run);
-        return inner.demandCommand(1, `${word} needs a subcommand`);
-      });
-    }
-  }
-}
-
-function describeVerb(parser: Argv, verb: Verb): Argv {
-  for (const flag of verb.flags) {
-    parser.option(flag.name, {
-      type: flag.kind === "bool" ? "boolean" : "string",
-      describe: flag.doc,
-    });
-  }
-  for (const example of verb.examples) {
-    parser.example(`$0 ${example}`, "");
-  }
-  return parser.positional("args", { type: "string", hidden: true });
-}
-
-async function runVerb(
-  verb: Verb,
-  argv: Record<string, unknown>,
-  environment: Environment,
-  io: Io,
-): Promise<void> {
-  const flags = lastOnly(argv);
-  const context = new Context(flags, environment, io);
+async function runVerb(verb: Verb, argv: Arguments, context: Context): Promise<void> {
   try {
-    await verb.run(context, flags);
+    if (context.settings.bool("debug")) {
+      printSettings(context);
+    }
+    if (verb.isOffline !== true) {
+      await context.prepare();
+    }
+    await verb.run(context, argv);
   } finally {
     context.close();
   }
 }
 
-/** Of a flag that was given several times the last one counts. */
-function lastOnly(argv: Record<string, unknown>): Record<string, unknown> {
-  const entries = Object.entries(argv).map(([name, value]) =>
-    Array.isArray(value) && name !== "args" && name !== "--" && name !== "_"
-      ? [name, value.at(-1)]
-      : [name, value],
+/** The parts of a line as verbs read them. */
+export function argumentsOf(line: ReadLine, flags: readonly ReadFlag[]): Arguments {
+  const given = flags.flatMap(({ name, kind }): [string, unknown][] => {
+    const text = line.flags.get(name);
+    return text === undefined ? [] : [[name, kind === "bool" ? boolOf(text) : text]];
+  });
+  return { ...Object.fromEntries(given), "--": line.words, dash: line.dash };
+}
+
+/** As etcdctl does, but for passwords. */
+function printSettings({ io, settings }: Context): void {
+  for (const { name } of globalFlags) {
+    const text = settings.text(name);
+    const shown =
+      name === "password" && text !== ""
+        ? "***"
+        : name === "user"
+          ? text.replace(/:.*/, ":***")
+          : text;
+    io.errorLine(`${variableOf("ETCDCTL_", name)}=${shown}`);
+  }
+}
+
+function isDebug(args: readonly string[], environment: Environment): boolean {
+  const variable = environment["QUORATECTL_DEBUG"] ?? environment["ETCDCTL_DEBUG"] ?? "";
+  return args.includes("--debug") || args.includes("--debug=true") || boolOf(variable) === true;
+}
+
+/** Prints what a command failed with; its exit code. */
+function tell(error: unknown, io: Io, debug: boolean): number {
+  const failure = toCommandError(error);
+  const { paint } = io.terminal.errors;
+  if (failure.message !== "") {
+    io.errorLine(`${paint("red", "Error:")} ${failure.message}`);
+  }
+  if (failure.hint !== undefined) {
+    io.errorLine(paint("dim", `Hint: ${failure.hint}`));
+  }
+  if (debug) {
+    io.errorLine(inspect(failure.cause ?? error, { depth: 6 }));
+  }
+  return failure.exitCode;
+}
+
+function toCommandError(error: unknown): CommandError {
+  if (error instanceof CommandError) {
+    return error;
+  }
+  if (error instanceof ClientError) {
+    return new CommandError(exitCodes.error, error.message, hintOf(error), { cause: error });
+  }
+  if (isExpected(error)) {
+    return new CommandError(exitCodes.error, error.message, undefined, { cause: error });
+  }
+  return new CommandError(exitCodes.error, inspect(error), "this is a defect of quoratectl");
+}
+
+/** What a file, or the system, may answer. */
+function isExpected(error: unknown): error is Error {
+  return (
+    error instanceof ConfigError ||
+    error instanceof DecodeError ||
+    error instanceof StorageError ||
+    (error instanceof Error && "syscall" in error)
   );
-  return Object.fromEntries(entries) as Record<string, unknown>;
 }

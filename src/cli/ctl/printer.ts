@@ -31,10 +31,23 @@ export interface SnapshotFileStatus {
   readonly sizeBytes: number;
 }
 
+/** A range of keys that a role has something to do with. */
+export interface RoleRange {
+  readonly role: string;
+  readonly key: Uint8Array;
+  readonly rangeEnd: Uint8Array;
+}
+
+export interface RoleGrant {
+  readonly user: string;
+  readonly role: string;
+}
+
 export interface Printer {
   get(reply: RangeResponse): void;
   put(reply: wire.PutResponse): void;
   del(reply: wire.DeleteRangeResponse): void;
+  txn(reply: wire.TxnResponse): void;
   watch(reply: wire.WatchResponse): void;
   leaseGrant(reply: wire.LeaseGrantResponse): void;
   leaseRevoke(id: bigint, reply: wire.LeaseRevokeResponse): void;
@@ -52,6 +65,20 @@ export interface Printer {
   endpointHashKv(list: readonly EndpointHash[]): void;
   moveLeader(from: bigint, to: bigint): void;
   snapshotStatus(status: SnapshotFileStatus): void;
+  authStatus(reply: wire.AuthStatusResponse): void;
+  roleAdd(role: string, reply: wire.AuthRoleAddResponse): void;
+  roleGet(role: string, reply: wire.AuthRoleGetResponse): void;
+  roleList(reply: wire.AuthRoleListResponse): void;
+  roleDelete(role: string, reply: wire.AuthRoleDeleteResponse): void;
+  roleGrant(role: string, reply: wire.AuthRoleGrantPermissionResponse): void;
+  roleRevoke(range: RoleRange, reply: wire.AuthRoleRevokePermissionResponse): void;
+  userAdd(user: string, reply: wire.AuthUserAddResponse): void;
+  userGet(user: string, reply: wire.AuthUserGetResponse): void;
+  userList(reply: wire.AuthUserListResponse): void;
+  userPassword(reply: wire.AuthUserChangePasswordResponse): void;
+  userDelete(user: string, reply: wire.AuthUserDeleteResponse): void;
+  userGrantRole(grant: RoleGrant, reply: wire.AuthUserGrantRoleResponse): void;
+  userRevokeRole(grant: RoleGrant, reply: wire.AuthUserRevokeRoleResponse): void;
 }
 
 /** A printer of the form `name` that refuses everything not in `printer`. */
@@ -63,6 +90,7 @@ export function refuseOthers(name: string, printer: Partial<Printer>): Printer {
     get: refuse,
     put: refuse,
     del: refuse,
+    txn: refuse,
     watch: refuse,
     leaseGrant: refuse,
     leaseRevoke: refuse,
@@ -80,6 +108,39 @@ export function refuseOthers(name: string, printer: Partial<Printer>): Printer {
     endpointHashKv: refuse,
     moveLeader: refuse,
     snapshotStatus: refuse,
+    authStatus: refuse,
+    roleAdd: refuse,
+    roleGet: refuse,
+    roleList: refuse,
+    roleDelete: refuse,
+    roleGrant: refuse,
+    roleRevoke: refuse,
+    userAdd: refuse,
+    userGet: refuse,
+    userList: refuse,
+    userPassword: refuse,
+    userDelete: refuse,
+    userGrantRole: refuse,
+    userRevokeRole: refuse,
     ...printer,
   };
+}
+
+/** Prints one reply inside a transaction's. A nested transaction prints as one of its own. */
+export function printTxnReply(
+  printer: Pick<Printer, "get" | "put" | "del" | "txn">,
+  { response }: wire.ResponseOp,
+): void {
+  switch (response?.kind) {
+    case "responseRange":
+      return printer.get(response.value);
+    case "responsePut":
+      return printer.put(response.value);
+    case "responseDeleteRange":
+      return printer.del(response.value);
+    case "responseTxn":
+      return printer.txn(response.value);
+    case undefined:
+      return;
+  }
 }

@@ -3,53 +3,64 @@
 import { idToHex } from "../../base/index.ts";
 import { AlarmType, type KeyValue, type ResponseHeader } from "../../wire/index.ts";
 import { durationText, hexText, leaseText } from "./go-text.ts";
-import type { Output } from "./io.ts";
-import type { Printer } from "./printer.ts";
+import { simpleAuthPrinter } from "./auth-printers.ts";
+import type { Io, Output } from "./io.ts";
+import { type EndpointHealth, type Printer, printTxnReply } from "./printer.ts";
 import { hashRows, memberRows, type Rows, snapshotRows, statusRows } from "./rows.ts";
+import { paintBytes } from "./terminal.ts";
 
 export interface SimpleOptions {
   readonly hex: boolean;
   readonly valueOnly: boolean;
 }
 
-/** Keys and values as they are, or in hex, a line each. */
-export function simplePrinter(output: Output, options: SimpleOptions): Printer {
+/** Keys and values as they are, or in hex, a line each; with colours on a terminal. */
+export function simplePrinter(io: Io, options: SimpleOptions): Printer {
+  const { paint } = io.terminal.output;
   const bytes = (value: Uint8Array): string | Uint8Array => (options.hex ? hexText(value) : value);
   const pair = (kv: KeyValue | undefined): void => {
     if (kv !== undefined) {
       if (!options.valueOnly) {
-        output.line(bytes(kv.key));
+        io.line(...paintBytes(paint, "cyan", bytes(kv.key)));
       }
-      output.line(bytes(kv.value));
+      io.line(bytes(kv.value));
     }
   };
   const rows = ({ rows: all }: Rows): void => {
     for (const row of all) {
-      output.line(row.join(", "));
+      io.line(row.join(", "));
     }
   };
   const changed = (id: bigint, how: string, header: ResponseHeader | undefined): void => {
     const cluster = idToHex(header?.clusterId ?? 0n).padStart(16);
-    output.line(`Member ${idToHex(id).padStart(16)} ${how} cluster ${cluster}`);
+    io.line(`Member ${idToHex(id).padStart(16)} ${how} cluster ${cluster}`);
   };
-  return {
+  const printer: Printer = {
     get: (reply) => reply.kvs.forEach(pair),
     put(reply) {
-      output.line("OK");
+      io.line("OK");
       pair(reply.prevKv);
     },
     del(reply) {
-      output.line(String(reply.deleted));
+      io.line(String(reply.deleted));
       reply.prevKvs.forEach(pair);
+    },
+    txn(reply) {
+      io.line(reply.succeeded ? paint("green", "SUCCESS") : paint("yellow", "FAILURE"));
+      for (const one of reply.responses) {
+        io.line("");
+        printTxnReply(printer, one);
+      }
     },
     watch(reply) {
       for (const event of reply.events) {
-        output.line(event.type === 0 ? "PUT" : "DELETE");
+        io.line(event.type === 0 ? paint("green", "PUT") : paint("red", "DELETE"));
         pair(event.prevKv);
         pair(event.kv);
       }
     },
-    ...leasePrinter(output),
+    ...leasePrinter(io),
+    ...simpleAuthPrinter(io),
     memberList: (reply) => rows(memberRows(reply)),
     memberAdd: ({ member, header }) => changed(member?.id ?? 0n, "added to", header),
     memberRemove: (id, { header }) => changed(id, "removed from", header),
@@ -57,25 +68,25 @@ export function simplePrinter(output: Output, options: SimpleOptions): Printer {
     memberPromote: (id, { header }) => changed(id, "promoted in", header),
     alarm(reply) {
       for (const { memberId, alarm } of reply.alarms) {
-        output.line(`memberID:${memberId} alarm:${alarmName(alarm)} `);
+        io.line(`memberID:${memberId} alarm:${alarmName(alarm)} `);
       }
     },
     endpointStatus: (list) => rows(statusRows(list)),
-    endpointHealth(list) {
-      for (const { endpoint, tookNanoseconds, error } of list) {
-        const took = durationText(tookNanoseconds);
-        output.errorLine(
-          error === ""
-            ? `${endpoint} is healthy: successfully committed proposal: took = ${took}`
-            : `${endpoint} is unhealthy: failed to commit proposal: ${error}`,
-        );
-      }
-    },
+    endpointHealth: (list) => list.forEach((one) => io.errorLine(healthLine(one, io))),
     endpointHashKv: (list) => rows(hashRows(list)),
     snapshotStatus: (status) => rows(snapshotRows(status)),
     moveLeader: (from, to) =>
-      output.line(`Leadership transferred from ${idToHex(from)} to ${idToHex(to)}`),
+      io.line(`Leadership transferred from ${idToHex(from)} to ${idToHex(to)}`),
   };
+  return printer;
+}
+
+function healthLine({ endpoint, tookNanoseconds, error }: EndpointHealth, io: Io): string {
+  const { paint } = io.terminal.errors;
+  const took = durationText(tookNanoseconds);
+  return error === ""
+    ? `${endpoint} is ${paint("green", "healthy")}: successfully committed proposal: took = ${took}`
+    : `${endpoint} is ${paint("red", "unhealthy")}: failed to commit proposal: ${error}`;
 }
 
 function leasePrinter(output: Output) {

@@ -2,7 +2,7 @@
 // or a file has none; NO_COLOR and TERM=dumb switch them off on a terminal, too, and FORCE_COLOR
 // switches them on everywhere.
 
-import type { Environment } from "./context.ts";
+import type { Environment } from "./settings.ts";
 
 /** One output stream, as far as its looks are concerned. */
 export interface Screen {
@@ -42,6 +42,16 @@ export const coloured: Paint = (style, text) => {
   const [on, off] = styles[style];
   return text === "" ? "" : `\u001b[${on}m${text}\u001b[${off}m`;
 };
+
+/** The parts of a line that is bytes in a colour. */
+export function paintBytes(
+  paint: Paint,
+  style: Style,
+  bytes: string | Uint8Array,
+): readonly (string | Uint8Array)[] {
+  const [on, off] = paint(style, "|").split("|");
+  return on === "" ? [bytes] : [on ?? "", bytes, off ?? ""];
+}
 
 /** What a stream of a process says of itself. */
 interface ScreenStream {

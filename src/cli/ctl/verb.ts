@@ -8,7 +8,7 @@ export interface VerbFlag {
   /** One letter, for "-i". */
   readonly short?: string;
   /** A "bool" takes no word after it. "whole" is checked to be a whole number of 64 bits. */
-  readonly kind: "bool" | "text" | "whole";
+  readonly kind: "bool" | "text" | "whole" | "duration";
   readonly doc: string;
   /** What it is when it is not given, for help; empty for nothing. */
   readonly default: string;
@@ -23,6 +23,8 @@ export interface Verb {
   /** Command lines for help, without the program's name; at least one. */
   readonly examples: readonly string[];
   readonly flags: readonly VerbFlag[];
+  /** It needs no cluster: no certificates are read, no password is asked for. */
+  readonly isOffline?: boolean;
   /** Fails with CommandError; anything else is a defect, and is shown with its trace. */
   run(context: Context, argv: Arguments): Promise<void>;
 }

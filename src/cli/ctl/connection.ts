@@ -1,0 +1,180 @@
+// How to reach the cluster: endpoints, TLS and user, from the global flags.
+
+import { readFile } from "node:fs/promises";
+import type { ClientOptions } from "../../client/index.ts";
+import { type SrvResolver, systemSrvResolver } from "../srv-discovery.ts";
+import { CommandError, exitCodes, textOf } from "./failure.ts";
+import { goQuoteText } from "./go-text.ts";
+import type { Io } from "./io.ts";
+import type { Settings } from "./settings.ts";
+
+/** Where the parts of a TLS connection are, and what may be left out of it. */
+export interface TlsFiles {
+  readonly cacert: string;
+  readonly cert: string;
+  readonly key: string;
+  readonly serverName: string;
+  readonly insecureTransport: boolean;
+  readonly insecureSkipVerify: boolean;
+}
+
+/** What a connection is made with. */
+export interface Connection extends ClientOptions {
+  readonly tls?: TlsOptions;
+  readonly auth?: UserOptions;
+}
+
+/** Contents of PEM files. */
+export interface TlsOptions {
+  readonly ca?: Uint8Array;
+  readonly certificate?: Uint8Array;
+  readonly privateKey?: Uint8Array;
+  readonly serverName?: string;
+  readonly insecureSkipVerify?: boolean;
+}
+
+export interface UserOptions {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Reads the files; undefined where nothing asks for TLS. Fails with CommandError. */
+export async function readTls(files: TlsFiles): Promise<TlsOptions | undefined> {
+  const { cacert, cert, key, serverName, insecureTransport, insecureSkipVerify } = files;
+  if ((cert === "") !== (key === "")) {
+    throw new CommandError(
+      exitCodes.badArguments,
+      `KeyFile and CertFile must both be present[key: ${key}, cert: ${cert}]`,
+      "give both --cert and --key, or neither",
+    );
+  }
+  if (cacert === "" && cert === "" && serverName === "" && insecureTransport) {
+    return undefined;
+  }
+  return {
+    ...(cacert === "" ? {} : { ca: await fileOf("--cacert", cacert) }),
+    ...(cert === "" ? {} : { certificate: await fileOf("--cert", cert) }),
+    ...(key === "" ? {} : { privateKey: await fileOf("--key", key) }),
+    ...(serverName === "" ? {} : { serverName }),
+    insecureSkipVerify,
+  };
+}
+
+async function fileOf(flag: string, path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new CommandError(exitCodes.badArguments, `${flag}: ${textOf(error)}`);
+  }
+}
+
+/** `user` is "name" or "name:password"; without a password it is asked for. */
+export async function readUser(
+  io: Io,
+  user: string,
+  password: string,
+): Promise<UserOptions | undefined> {
+  if (user === "") {
+    return undefined;
+  }
+  if (password !== "") {
+    return { username: user, password };
+  }
+  const colon = user.indexOf(":");
+  return colon < 0
+    ? { username: user, password: await io.askSecret("Password: ") }
+    : { username: user.slice(0, colon), password: user.slice(colon + 1) };
+}
+
+/** The endpoints that the SRV records of `domain` name. */
+export async function discoverEndpoints(
+  domain: string,
+  nameSuffix: string,
+  insecure: boolean,
+  resolver: SrvResolver,
+): Promise<string[]> {
+  const suffix = nameSuffix === "" ? "" : `-${nameSuffix}`;
+  const services: [scheme: string, service: string][] = [
+    ["https", `_etcd-client-ssl${suffix}._tcp.${domain}`],
+  ];
+  if (insecure) {
+    services.push(["http", `_etcd-client${suffix}._tcp.${domain}`]);
+  }
+  const found: string[] = [];
+  const failures: string[] = [];
+  for (const [scheme, service] of services) {
+    try {
+      const records = await resolver.recordsOf(service);
+      found.push(
+        ...records.map(({ name, port }) => `${scheme}://${name.replace(/\.$/, "")}:${port}`),
+      );
+    } catch (error) {
+      failures.push(`${service}: ${textOf(error)}`);
+    }
+  }
+  if (found.length === 0) {
+    throw new CommandError(
+      exitCodes.error,
+      `--discovery-srv found no endpoints (${failures.join("; ") || "no records"})`,
+    );
+  }
+  return found;
+}
+
+/** What to connect with, by the global flags. Asks for a password where one is missing. */
+export async function connectionOf(
+  settings: Settings,
+  io: Io,
+  resolver: SrvResolver = systemSrvResolver,
+): Promise<Connection> {
+  const domain = settings.text("discovery-srv");
+  const insecureDiscovery = settings.bool("insecure-discovery");
+  const endpoints =
+    domain === ""
+      ? settings.list("endpoints")
+      : await discoverEndpoints(
+          domain,
+          settings.text("discovery-srv-name"),
+          insecureDiscovery,
+          resolver,
+        );
+  endpoints.forEach(checkEndpoint);
+  if (endpoints.length === 0) {
+    throw new CommandError(exitCodes.badArguments, "--endpoints names no member");
+  }
+  const [cacert, cert, key] = ["cacert", "cert", "key"].map((name) => {
+    const path = settings.text(name);
+    if (path === "" && settings.isSet(name)) {
+      throw new CommandError(exitCodes.badArguments, `empty string is passed to --${name} option`);
+    }
+    return path;
+  }) as [string, string, string];
+  const tls = await readTls({
+    cacert,
+    cert,
+    key,
+    serverName: insecureDiscovery ? "" : domain,
+    insecureTransport: settings.bool("insecure-transport"),
+    insecureSkipVerify: settings.bool("insecure-skip-tls-verify"),
+  });
+  const auth = await readUser(io, settings.text("user"), settings.text("password"));
+  return {
+    endpoints,
+    callTimeoutMs: settings.durationMs("command-timeout"),
+    dialTimeoutMs: settings.durationMs("dial-timeout"),
+    ...(tls === undefined ? {} : { tls }),
+    ...(auth === undefined ? {} : { auth }),
+  };
+}
+
+function checkEndpoint(endpoint: string): void {
+  if (
+    !/^unix:|^(?:https?:\/\/)?(?:\[[0-9a-fA-F:.%]+\]|[^\s/:[\]]+)(?::\d{1,5})?\/?$/.test(endpoint)
+  ) {
+    throw new CommandError(
+      exitCodes.badArguments,
+      `cannot connect to ${goQuoteText(endpoint)}`,
+      "an endpoint is HOST:PORT, http://HOST:PORT, https://HOST:PORT or unix:PATH",
+    );
+  }
+}
