@@ -51,7 +51,7 @@ export class VirtualDisk {
     return this.#wal.durable;
   }
 
-  onWrote(hear: (entries: readonly Entry[]) => void): void {
+  onWrote(hear: (entries: readonly Entry[], before: HardState | undefined) => void): void {
     this.#wal.onWrote = hear;
   }
 

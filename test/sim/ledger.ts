@@ -6,7 +6,7 @@
 // answer, is known for each index.
 
 import { crc32 } from "node:zlib";
-import type { ConfState, Entry, MemberId } from "../../src/base/index.ts";
+import type { ConfState, Entry, HardState, MemberId } from "../../src/base/index.ts";
 import type { Membership } from "../../src/membership/index.ts";
 import { decodeConfChange, toRaftChange } from "../../src/node/conf-change.ts";
 import { decodeMessage, raftFrameType } from "../../src/node/peer-codec.ts";
@@ -15,6 +15,7 @@ import type { Message } from "../../src/raft/index.ts";
 import { decodeCommand } from "../../src/wire/index.ts";
 import type { CommandBodyKind } from "../../src/wire/index.ts";
 import type { SimMember } from "./member.ts";
+import { Candidacies } from "./candidacies.ts";
 import { Model } from "./model.ts";
 import { operationOf } from "./operation-id.ts";
 import { demand } from "./violation.ts";
@@ -29,6 +30,8 @@ export interface Applied {
   readonly operation: number;
   /** The right answer. */
   readonly answer: string;
+  /** Term of the member that applied it first: it was committed in that term or before. */
+  readonly committedTerm: number;
   /** Of the state after it. */
   readonly revision: number;
   readonly compacted: number;
@@ -67,12 +70,14 @@ export class Ledger {
   readonly membership: Membership;
   /** Configurations in the order of their coming into force. */
   readonly #confs: ConfState[];
+  readonly #candidacies: Candidacies;
 
   constructor(members: () => readonly SimMember[], nowMs: () => number, founding: Membership) {
     this.#members = members;
     this.#nowMs = nowMs;
     this.membership = founding;
     this.#confs = [founding.confState];
+    this.#candidacies = new Candidacies(this.#confs);
     // Founders begin with index 1 applied.
     for (let index = 0; index <= 1; index++) {
       this.#applied.push({
@@ -82,6 +87,7 @@ export class Ledger {
         kind: "noop",
         operation: 0,
         answer: "",
+        committedTerm: index,
         revision: 1,
         compacted: 0,
         body: undefined,
@@ -119,6 +125,7 @@ export class Ledger {
 
   #checkMessage(sender: SimMember, message: Message): void {
     const { hardState } = sender.disk.durable;
+    this.#candidacies.sent(message);
     switch (message.kind) {
       case "voteResponse":
         if (message.granted && !message.preVote) {
@@ -162,11 +169,11 @@ export class Ledger {
 
   /** Election safety, leader completeness, and a durable vote for oneself. */
   #noteLeader(leader: SimMember, term: number): void {
-    const known = this.#leaders.get(term);
-    if (known === leader.id) {
+    const ruler = this.#leaders.get(term);
+    if (ruler === leader.id) {
       return;
     }
-    demand(known === undefined, () => `two leaders in term ${term}`);
+    demand(ruler === undefined, () => `two leaders in term ${term}`);
     this.#leaders.set(term, leader.id);
     this.elections++;
     this.onLeader(leader);
@@ -176,17 +183,33 @@ export class Ledger {
       () => `${leader.name} leads term ${term} without its own vote on disk`,
     );
     this.#noteVote(leader.id, term, leader.id);
-    const last = this.length;
+    // A candidate of the past may still win its term; what later ones committed it need not have.
+    const known = this.#applied.findLastIndex((each) => each.committedTerm < term);
+    const last = Math.max(known, 0);
     demand(
       log.lastIndex >= last && (log.base >= last || log.termAt(last) === this.at(last)?.term),
       () => `${leader.name} leads term ${term} and lacks entry ${last}, which was applied`,
     );
   }
 
-  /** Log matching: called with what a member's disk has just taken. */
-  wrote(member: SimMember, entries: readonly Entry[]): void {
+  /**
+   * What a member's disk has just taken, and term and vote there before. Terms do not fall, a vote
+   * is not changed within its term; log matching; when memberships may change.
+   */
+  wrote(member: SimMember, entries: readonly Entry[], before: HardState | undefined): void {
     const log = member.disk.durable;
+    const after = log.hardState;
+    if (before !== undefined && after !== undefined) {
+      demand(after.term >= before.term, () => `the term on the disk of ${member.name} fell`);
+      demand(
+        after.term > before.term || before.vote === 0n || after.vote === before.vote,
+        () => `the vote on the disk of ${member.name} changed within term ${after.term}`,
+      );
+    }
     for (const entry of entries) {
+      if (entry.kind === "confChange") {
+        this.#checkChange(member, entry);
+      }
       const before = log.termAt(entry.index - 1);
       if (before === undefined) {
         continue;
@@ -196,6 +219,29 @@ export class Ledger {
       const known = this.#entries.get(name);
       demand(known === undefined || known === content, () => `${name} is two entries`);
       this.#entries.set(name, content);
+    }
+  }
+
+  /**
+   * One change of the members at a time, and none before an entry of the leader's own term is
+   * committed and every change before it is applied (the bug of 2015 in single-server changes).
+   */
+  #checkChange(leader: SimMember, change: Entry): void {
+    const status = leader.status();
+    if (status?.isLeader !== true || status.term !== change.term) {
+      return;
+    }
+    const { applied } = status;
+    demand(
+      this.at(applied)?.term === change.term,
+      () => `${leader.name} changes members at ${change.index} before its term has an entry`,
+    );
+    for (let index = applied + 1; index < change.index; index++) {
+      const between = leader.disk.durable.entry(index);
+      demand(
+        between?.kind !== "confChange",
+        () => `${leader.name} changes members at ${change.index} while ${index} is pending`,
+      );
     }
   }
 
@@ -219,6 +265,13 @@ export class Ledger {
     demand(applied <= commit, () => `${member.name} applied ${applied}, beyond commit ${commit}`);
     if (status.isLeader && (!seen.wasLeader || term !== seen.term)) {
       this.#noteLeader(member, term);
+    }
+    if (status.isLeader && seen.wasLeader && term === seen.term && commit > seen.commit) {
+      const entryTerm = member.disk.durable.termAt(commit);
+      demand(
+        entryTerm === undefined || entryTerm === term,
+        () => `${member.name} commits ${commit} of term ${entryTerm} by counting in term ${term}`,
+      );
     }
     if (applied > seen.applied) {
       this.#follow(member, seen.applied, applied);
@@ -258,7 +311,7 @@ export class Ledger {
       demand(entry !== undefined, () => `${member.name} applied ${index}, not on its disk`);
       const known = this.at(index);
       if (known === undefined) {
-        this.#commit(entry);
+        this.#commit(entry, member.status()?.term ?? entry.term);
       } else {
         demand(
           known.term === entry.term && known.sum === crc32(entry.data),
@@ -269,7 +322,7 @@ export class Ledger {
   }
 
   /** The first to apply an entry: a majority must have it on disk. */
-  #commit(entry: Entry): void {
+  #commit(entry: Entry, term: number): void {
     demand(entry.index === this.length + 1, () => `entry ${entry.index} was applied too early`);
     const holders = new Set<MemberId>();
     for (const { id, disk } of this.#members()) {
@@ -289,7 +342,7 @@ export class Ledger {
       this.#confs.slice(-2).some((conf) => most(conf.voters) && most(conf.votersOutgoing)),
       () => `${entry.index}.${entry.term} is applied and not on a majority's disks`,
     );
-    const applied = this.#execute(entry);
+    const applied = this.#execute(entry, term);
     this.#applied.push(applied);
     if (applied.operation !== 0) {
       demand(
@@ -313,7 +366,7 @@ export class Ledger {
     this.#confs.push(conf);
   }
 
-  #execute(entry: Entry): Applied {
+  #execute(entry: Entry, committedTerm: number): Applied {
     let kind: Applied["kind"] = "noop";
     let answer = "";
     let operation = 0;
@@ -336,6 +389,7 @@ export class Ledger {
       kind,
       operation,
       answer,
+      committedTerm,
       revision: this.model.revision,
       compacted: this.model.compacted,
       body,

@@ -43,8 +43,8 @@ export interface WalFiles {
   lastWrite: { sequence: number; offset: number };
   /** What a reader of the files would find, kept up to date for the checks. */
   durable: DurableLog;
-  /** Hears of every batch that has become durable. */
-  onWrote: (entries: readonly Entry[]) => void;
+  /** Hears of every batch that has become durable, and what term and vote were before. */
+  onWrote: (entries: readonly Entry[], before: HardState | undefined) => void;
 }
 
 interface OpenSegment {
@@ -245,8 +245,10 @@ export class VirtualWal implements Wal {
             size,
             (encoder) => encoder.batch(batch),
             () => {
-              this.#files.durable.apply(batch);
-              this.#files.onWrote(batch.entries);
+              const { durable, onWrote } = this.#files;
+              const before = durable.hardState;
+              durable.apply(batch);
+              onWrote(batch.entries, before);
             },
           );
           this.#remember(batch);

@@ -86,7 +86,9 @@ export class World {
   }
 
   #followDisk(member: SimMember): void {
-    member.disk.onWrote((entries) => this.#guard(() => this.ledger.wrote(member, entries)));
+    member.disk.onWrote((entries, before) =>
+      this.#guard(() => this.ledger.wrote(member, entries, before)),
+    );
   }
 
   /** Makes the machine of a member that was added, and starts it with nothing. */
