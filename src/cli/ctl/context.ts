@@ -138,15 +138,20 @@ export function wholeFlag(argv: Arguments, name: string, absent = 0): number {
 }
 
 /** A lease's id in hex, as etcdctl prints it. */
-export function leaseArgument(text: string): bigint {
-  const fault = hexFault(text);
-  if (fault !== undefined) {
+export function leaseArgument(text: string, complaint = "bad lease ID arg"): bigint {
+  const parsing = `strconv.ParseInt: parsing ${goQuoteText(text)}`;
+  const refuse = (fault: string): never => {
     throw new CommandError(
       exitCodes.badArguments,
-      `bad lease ID arg (${fault}), expecting ID in Hex`,
+      `${complaint} (${parsing}: ${fault}), expecting ID in Hex`,
     );
+  };
+  if (!/^[-+]?[0-9a-fA-F]+$/.test(text)) {
+    return refuse("invalid syntax");
   }
-  return BigInt.asIntN(64, BigInt(`0x${text}`));
+  const size = BigInt(`0x${text.replace(/^[-+]/, "")}`);
+  const id = text.startsWith("-") ? -size : size;
+  return BigInt.asIntN(64, id) === id ? id : refuse("value out of range");
 }
 
 /** A member's id in hex, as etcdctl prints it; the one argument. */

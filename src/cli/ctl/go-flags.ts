@@ -51,6 +51,18 @@ export function readLine(args: readonly string[], table: readonly ReadFlag[]): R
   return { flags, words, dash: undefined };
 }
 
+/** The parts of a line as verbs read them: flags by name, words under "--", where "--" stood. */
+export function argumentsOf(
+  line: ReadLine,
+  flags: readonly ReadFlag[],
+): Readonly<Record<string, unknown>> {
+  const given = flags.flatMap(({ name, kind }): [string, unknown][] => {
+    const text = line.flags.get(name);
+    return text === undefined ? [] : [[name, kind === "bool" ? boolOf(text) : text]];
+  });
+  return { ...Object.fromEntries(given), "--": line.words, dash: line.dash };
+}
+
 type Set = (flag: ReadFlag, text: string) => void;
 
 function readLong(text: string, rest: string[], table: readonly ReadFlag[], set: Set): void {

@@ -43,11 +43,15 @@ export async function helpText(path: readonly string[], io: Io): Promise<string>
   } else {
     describeVerb(parser, verb);
   }
-  addFlags(parser, globalFlags, "Global flags:");
-  parser.epilogue(
-    "Every global flag is also a variable: --write-out is QUORATECTL_WRITE_OUT or " +
-      "ETCDCTL_WRITE_OUT. A flag wins.",
-  );
+  if (path.length === 0) {
+    addFlags(parser, globalFlags, "Global flags:");
+    parser.epilogue(
+      "Every global flag is also a variable: --write-out is QUORATECTL_WRITE_OUT or " +
+        "ETCDCTL_WRITE_OUT. A flag wins.",
+    );
+  } else {
+    parser.epilogue("'quoratectl --help' lists the flags that every command has.");
+  }
   return `${await parser.getHelp()}\n`;
 }
 
@@ -77,6 +81,9 @@ function describeFamily(parser: Argv, path: readonly string[]): void {
     const name = [...path, word].join(" ");
     const verb = verbs.find((one) => one.name === name);
     parser.command(name, verb?.doc ?? families[name] ?? "");
+    if (path.length > 0 && verb?.examples[0] !== undefined) {
+      parser.example(`$0 ${verb.examples[0]}`, "");
+    }
   }
   addFlags(parser, [helpFlag], "Flags:");
   if (path.length === 0) {

@@ -1,18 +1,29 @@
 // get, put, del, compaction.
 
-import { emptyBytes, utf8 } from "../../base/index.ts";
+import { emptyBytes } from "../../base/index.ts";
 import { openEnd, prefixRange } from "../../client/index.ts";
-import { RangeRequestSortOrder, RangeRequestSortTarget } from "../../wire/index.ts";
+import {
+  type DeleteRangeRequest,
+  type PutRequest,
+  type RangeRequest,
+  RangeRequestSortOrder,
+  RangeRequestSortTarget,
+} from "../../wire/index.ts";
 import {
   type Arguments,
   type Context,
+  isSet,
   leaseArgument,
   positionals,
   textFlag,
   wholeFlag,
 } from "./context.ts";
 import { CommandError, exitCodes, orFail } from "./failure.ts";
-import { boolFlag, type Verb, valueFlag } from "./verb.ts";
+import { flagFault } from "./go-flags.ts";
+import { goQuoteText } from "./go-text.ts";
+import type { Printer } from "./printer.ts";
+import { bytesOf } from "./raw-text.ts";
+import { boolFlag, numberFlag, type Verb, type VerbFlag, valueFlag } from "./verb.ts";
 
 const rangeFlags = [
   boolFlag("prefix", "All keys that begin with the key"),
@@ -27,8 +38,8 @@ interface Range {
 /** The range that a key, an end and the two flags mean; an empty key is the first of all. */
 function rangeOf(verb: string, argv: Arguments): Range {
   const [key, end, ...rest] = positionals(argv);
-  const prefix = argv["prefix"] === true;
-  const fromKey = argv["from-key"] === true;
+  const prefix = isSet(argv, "prefix");
+  const fromKey = isSet(argv, "from-key");
   const bad = (message: string): CommandError => new CommandError(exitCodes.badArguments, message);
   if (key === undefined || rest.length > 0) {
     throw bad(`${verb} command needs one argument as key and an optional argument as range_end`);
@@ -42,12 +53,12 @@ function rangeOf(verb: string, argv: Arguments): Range {
     );
   }
   if (prefix) {
-    return prefixRange(key);
+    return prefixRange(bytesOf(key));
   }
   if (fromKey) {
-    return { key: key === "" ? openEnd : utf8(key), rangeEnd: openEnd };
+    return { key: key === "" ? openEnd : bytesOf(key), rangeEnd: openEnd };
   }
-  return { key: utf8(key), rangeEnd: end === undefined ? emptyBytes : utf8(end) };
+  return { key: bytesOf(key), rangeEnd: end === undefined ? emptyBytes : bytesOf(end) };
 }
 
 const sortOrders: Readonly<Record<string, number>> = {
@@ -73,19 +84,20 @@ function choose(table: Readonly<Record<string, number>>, text: string, what: str
   return found;
 }
 
-async function get(context: Context, argv: Arguments): Promise<void> {
+/** What `get` asks for, by its words and flags. */
+export function rangeRequest(argv: Arguments): Partial<RangeRequest> {
   const range = rangeOf("get", argv);
   const consistency = textFlag(argv, "consistency");
   if (consistency !== "" && consistency !== "l" && consistency !== "s") {
     throw new CommandError(
       exitCodes.badFeature,
-      `unknown consistency flag ${JSON.stringify(consistency)}`,
+      `unknown consistency flag ${goQuoteText(consistency)}`,
+      "--consistency is l (linearizable) or s (serializable)",
     );
   }
   const sortOrder = choose(sortOrders, textFlag(argv, "order"), "sort order");
   const sortTarget = choose(sortTargets, textFlag(argv, "sort-by"), "sort target");
-  const printer = context.printer(argv["print-value-only"] === true);
-  const call = context.client.range({
+  return {
     ...range,
     limit: wholeFlag(argv, "limit"),
     revision: Math.max(0, wholeFlag(argv, "rev")),
@@ -96,50 +108,111 @@ async function get(context: Context, argv: Arguments): Promise<void> {
         : sortOrder,
     sortTarget,
     serializable: consistency === "s",
-    keysOnly: argv["keys-only"] === true,
-    countOnly: argv["count-only"] === true,
-  });
-  printer.get(await orFail(call));
+    keysOnly: isSet(argv, "keys-only"),
+    countOnly: isSet(argv, "count-only"),
+    minCreateRevision: wholeFlag(argv, "min-create-rev"),
+    maxCreateRevision: wholeFlag(argv, "max-create-rev"),
+    minModRevision: wholeFlag(argv, "min-mod-rev"),
+    maxModRevision: wholeFlag(argv, "max-mod-rev"),
+  };
 }
 
-async function put(context: Context, argv: Arguments): Promise<void> {
+async function get(context: Context, argv: Arguments): Promise<void> {
+  const request = rangeRequest(argv);
+  const printer = context.printer(isSet(argv, "print-value-only"));
+  if (isSet(argv, "stream")) {
+    return printPieces(context, request, printer);
+  }
+  printer.get(await orFail(context.client.range(request)));
+}
+
+/** Most keys of one piece. */
+const pieceKeysMax = 1_000;
+
+/** Pages of one revision, each printed before the next is asked for, so that memory is bounded. */
+async function printPieces(
+  context: Context,
+  request: Partial<RangeRequest>,
+  printer: Printer,
+): Promise<void> {
+  if (request.sortOrder !== RangeRequestSortOrder.NONE) {
+    throw new CommandError(
+      exitCodes.badArguments,
+      "--stream prints in the order of keys: --order and --sort-by cannot be used with it",
+    );
+  }
+  let { key, revision = 0, limit = 0 } = request;
+  for (;;) {
+    const pieceLimit = limit === 0 ? pieceKeysMax : Math.min(limit, pieceKeysMax);
+    const reply = await orFail(
+      context.client.range({ ...request, key: key ?? emptyBytes, revision, limit: pieceLimit }),
+    );
+    printer.get(reply);
+    await context.io.flush();
+    const last = reply.kvs.at(-1);
+    limit -= limit === 0 ? 0 : reply.kvs.length;
+    if (!reply.more || last === undefined || (request.limit !== 0 && limit === 0)) {
+      return;
+    }
+    key = Buffer.concat([last.key, Uint8Array.of(0)]);
+    revision = revision === 0 ? (reply.header?.revision ?? 0) : revision;
+  }
+}
+
+const putNeeds = "put command needs 1 argument and input from stdin or 2 arguments";
+
+/** What `put` writes, by its words and flags; `readValue` gives a value that no word gives. */
+export async function putRequest(
+  argv: Arguments,
+  readValue: () => Promise<Uint8Array>,
+): Promise<Partial<PutRequest>> {
   const [key, value, ...rest] = positionals(argv);
-  const ignoreValue = argv["ignore-value"] === true;
-  const needs = "put command needs 1 argument and input from stdin or 2 arguments";
+  const ignoreValue = isSet(argv, "ignore-value");
   const bad = (message: string): CommandError => new CommandError(exitCodes.badArguments, message);
-  if (key === undefined || rest.length > 0) {
-    throw bad(needs);
+  if (key === undefined) {
+    throw bad(putNeeds);
   }
   if (ignoreValue && value !== undefined) {
     throw bad("put command needs only 1 argument when 'ignore-value' is set");
   }
+  if (rest.length > 0) {
+    throw bad(putNeeds);
+  }
   const lease = textFlag(argv, "lease");
   let bytes: Uint8Array = emptyBytes;
   if (value !== undefined) {
-    bytes = utf8(value);
+    bytes = bytesOf(value);
   } else if (!ignoreValue) {
-    bytes = await context.io.readStdin();
+    bytes = await readValue();
     if (bytes.length === 0) {
-      throw bad(needs);
+      throw bad(putNeeds);
     }
   }
-  const printer = context.printer();
-  const call = context.client.put({
-    key: utf8(key),
+  return {
+    key: bytesOf(key),
     value: bytes,
-    lease: lease === "" ? 0n : leaseArgument(lease),
-    prevKv: argv["prev-kv"] === true,
+    lease: lease === "" ? 0n : leaseArgument(lease, "bad lease ID"),
+    prevKv: isSet(argv, "prev-kv"),
     ignoreValue,
-    ignoreLease: argv["ignore-lease"] === true,
-  });
-  printer.put(await orFail(call));
+    ignoreLease: isSet(argv, "ignore-lease"),
+  };
+}
+
+async function put(context: Context, argv: Arguments): Promise<void> {
+  const request = await putRequest(argv, () => context.io.readStdin());
+  const printer = context.printer();
+  printer.put(await orFail(context.client.put(request)));
+}
+
+/** What `del` deletes, by its words and flags. */
+export function deleteRequest(argv: Arguments): Partial<DeleteRangeRequest> {
+  return { ...rangeOf("del", argv), prevKv: isSet(argv, "prev-kv") };
 }
 
 async function del(context: Context, argv: Arguments): Promise<void> {
-  const range = rangeOf("del", argv);
+  const request = deleteRequest(argv);
   const printer = context.printer();
-  const call = context.client.deleteRange({ ...range, prevKv: argv["prev-kv"] === true });
-  printer.del(await orFail(call));
+  printer.del(await orFail(context.client.deleteRange(request)));
 }
 
 async function compaction(context: Context, argv: Arguments): Promise<void> {
@@ -147,31 +220,57 @@ async function compaction(context: Context, argv: Arguments): Promise<void> {
   if (text === undefined || rest.length > 0) {
     throw new CommandError(exitCodes.badArguments, "compaction command needs 1 argument");
   }
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
-    throw new CommandError(exitCodes.error, `bad revision ${JSON.stringify(text)}`);
+  const fault = flagFault({ name: "", kind: "whole" }, text);
+  if (fault !== undefined || !Number.isSafeInteger(Number(text))) {
+    throw new CommandError(exitCodes.error, fault ?? `bad revision ${text}`);
   }
-  const physical = argv["physical"] === true;
+  const physical = isSet(argv, "physical");
   await orFail(context.client.compact({ revision: Number(text), physical }));
   context.io.line(`compacted revision ${text}`);
 }
+
+export const getFlags: readonly VerbFlag[] = [
+  ...rangeFlags,
+  valueFlag("consistency", "Linearizable (l) or serializable (s)", { default: "l" }),
+  valueFlag("order", "ASCEND or DESCEND"),
+  valueFlag("sort-by", "CREATE, KEY, MODIFY, VALUE or VERSION"),
+  numberFlag("limit", "Most keys to print", { default: "0" }),
+  numberFlag("rev", "As of this revision", { default: "0" }),
+  boolFlag("keys-only", "Keys without values"),
+  boolFlag("count-only", "Only how many there are (with -w fields or json)"),
+  boolFlag("print-value-only", "Values without keys"),
+  numberFlag("min-create-rev", "Only keys that were made at this revision or later"),
+  numberFlag("max-create-rev", "Only keys that were made at this revision or before"),
+  numberFlag("min-mod-rev", "Only keys that were changed at this revision or later"),
+  numberFlag("max-mod-rev", "Only keys that were changed at this revision or before"),
+  boolFlag("stream", "Read and print piece by piece, all of one revision, however much it is"),
+];
+
+export const putFlags: readonly VerbFlag[] = [
+  valueFlag("lease", "Lease to attach the key to, in hex", { default: "0" }),
+  boolFlag("prev-kv", "Print what was there before"),
+  boolFlag("ignore-value", "Keep the value"),
+  boolFlag("ignore-lease", "Keep the lease"),
+];
+
+export const delFlags: readonly VerbFlag[] = [
+  ...rangeFlags,
+  boolFlag("range", "Taken for scripts: a range is deleted at once with it and without"),
+  boolFlag("prev-kv", "Print what is deleted"),
+];
 
 export const keyVerbs: readonly Verb[] = [
   {
     name: "get",
     usage: "<key> [range_end]",
     doc: "Print a key, or a range of keys",
-    examples: ["get greeting", "get /app/ --prefix --keys-only", "get greeting --rev=7 -w json"],
-    flags: [
-      ...rangeFlags,
-      valueFlag("consistency", "Linearizable (l) or serializable (s)"),
-      valueFlag("order", "ASCEND or DESCEND"),
-      valueFlag("sort-by", "CREATE, KEY, MODIFY, VALUE or VERSION"),
-      valueFlag("limit", "Most keys to print"),
-      valueFlag("rev", "As of this revision"),
-      boolFlag("keys-only", "Keys without values"),
-      boolFlag("count-only", "Only how many there are (with -w fields or json)"),
-      boolFlag("print-value-only", "Values without keys"),
+    examples: [
+      "get greeting",
+      "get /app/ --prefix --keys-only",
+      "get greeting --rev=7 -w json",
+      "get / --prefix --stream > all",
     ],
+    flags: getFlags,
     run: get,
   },
   {
@@ -179,12 +278,7 @@ export const keyVerbs: readonly Verb[] = [
     usage: "<key> [value]",
     doc: "Write a key; the value comes from standard input when it is not given",
     examples: ["put greeting hello", "put greeting -- -5", "put picture < picture.png"],
-    flags: [
-      valueFlag("lease", "Lease to attach the key to, in hex"),
-      boolFlag("prev-kv", "Print what was there before"),
-      boolFlag("ignore-value", "Keep the value"),
-      boolFlag("ignore-lease", "Keep the lease"),
-    ],
+    flags: putFlags,
     run: put,
   },
   {
@@ -192,7 +286,7 @@ export const keyVerbs: readonly Verb[] = [
     usage: "<key> [range_end]",
     doc: "Delete a key, or a range of keys",
     examples: ["del greeting", "del /app/ --prefix --prev-kv"],
-    flags: [...rangeFlags, boolFlag("prev-kv", "Print what is deleted")],
+    flags: delFlags,
     run: del,
   },
   {

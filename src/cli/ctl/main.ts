@@ -6,7 +6,7 @@ import { ClientError } from "../../client/index.ts";
 import { ConfigError } from "../config-error.ts";
 import { type Arguments, Context } from "./context.ts";
 import { CommandError, exitCodes } from "./failure.ts";
-import { boolOf, type ReadFlag, type ReadLine, readLine } from "./go-flags.ts";
+import { argumentsOf, boolOf, type ReadFlag, readLine } from "./go-flags.ts";
 import { helpText } from "./help.ts";
 import { hintOf } from "./hints.ts";
 import type { Io } from "./io.ts";
@@ -83,15 +83,6 @@ async function runVerb(verb: Verb, argv: Arguments, context: Context): Promise<v
   } finally {
     context.close();
   }
-}
-
-/** The parts of a line as verbs read them. */
-export function argumentsOf(line: ReadLine, flags: readonly ReadFlag[]): Arguments {
-  const given = flags.flatMap(({ name, kind }): [string, unknown][] => {
-    const text = line.flags.get(name);
-    return text === undefined ? [] : [[name, kind === "bool" ? boolOf(text) : text]];
-  });
-  return { ...Object.fromEntries(given), "--": line.words, dash: line.dash };
 }
 
 /** As etcdctl does, but for passwords. */

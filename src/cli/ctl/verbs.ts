@@ -10,17 +10,23 @@
 // `context.io.interruption()`. It fails with CommandError (failure.ts), which has the exit code.
 
 import { clusterVerbs } from "./cluster.ts";
+import { electVerbs } from "./elect.ts";
 import { keyVerbs } from "./keys.ts";
 import { leaseVerbs } from "./lease.ts";
+import { lockVerbs } from "./lock.ts";
 import { memberVerbs } from "./members.ts";
 import { snapshotVerbs } from "./snapshot.ts";
+import { txnVerbs } from "./txn.ts";
 import type { Verb } from "./verb.ts";
 import { watchVerbs } from "./watch.ts";
 
 export const verbs: readonly Verb[] = [
   ...keyVerbs,
+  ...txnVerbs,
   ...watchVerbs,
   ...leaseVerbs,
+  ...lockVerbs,
+  ...electVerbs,
   ...memberVerbs,
   ...clusterVerbs,
   ...snapshotVerbs,

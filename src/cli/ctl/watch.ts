@@ -1,40 +1,84 @@
-// watch: prints events until it is interrupted.
+// watch: prints events until it is interrupted, and runs a command for each of them if one is given.
 
-import { emptyBytes, utf8 } from "../../base/index.ts";
-import { ClientError, CompactedError, prefixRange } from "../../client/index.ts";
-import { WatchResponse } from "../../wire/index.ts";
-import { type Arguments, type Context, positionals, wholeFlag } from "./context.ts";
+import { emptyBytes } from "../../base/index.ts";
+import { ClientError, CompactedError, prefixRange, type Watcher } from "../../client/index.ts";
+import { type Event, type WatchCreateRequest, WatchResponse } from "../../wire/index.ts";
+import { runChild } from "./child-process.ts";
+import { type Arguments, type Context, isSet, positionals, wholeFlag } from "./context.ts";
 import { CommandError, exitCodes } from "./failure.ts";
-import { boolFlag, type Verb, valueFlag } from "./verb.ts";
+import { argumentsOf, readLine } from "./go-flags.ts";
+import { goQuote, goQuoteText } from "./go-text.ts";
+import { quotedWords } from "./quoted-words.ts";
+import { bytesOf } from "./raw-text.ts";
+import { boolFlag, numberFlag, type Verb, type VerbFlag } from "./verb.ts";
 
-async function watch(context: Context, argv: Arguments): Promise<void> {
-  const [key, end, ...rest] = positionals(argv);
+/** A watch as a line asks for it. */
+interface WatchLine {
+  readonly request: Partial<WatchCreateRequest>;
+  /** Empty for none. */
+  readonly command: readonly string[];
+}
+
+function bad(message: string): CommandError {
+  return new CommandError(exitCodes.badArguments, message);
+}
+
+/** Key and end of the variables; both empty when there are none. */
+function variableRange(context: Context): readonly string[] {
+  const variable = (name: string): string =>
+    context.environment[`QUORATECTL_${name}`] ?? context.environment[`ETCDCTL_${name}`] ?? "";
+  const key = variable("WATCH_KEY");
+  const end = variable("WATCH_RANGE_END");
+  if (key === "" && end !== "") {
+    throw bad(`ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END=${goQuoteText(end)}`);
+  }
+  return key === "" ? [] : end === "" ? [key] : [key, end];
+}
+
+function watchLine(context: Context, argv: Arguments): WatchLine {
+  const words = positionals(argv);
+  const dash = typeof argv["dash"] === "number" ? argv["dash"] : undefined;
+  const command = dash === undefined ? [] : words.slice(dash);
+  if (dash !== undefined && command.length === 0) {
+    throw bad("bad number of arguments (found separator --, but no commands)");
+  }
+  const given = words.slice(0, dash);
+  const ofVariables = variableRange(context);
+  if (given.length > 0 && ofVariables.length > 0) {
+    throw bad("bad number of arguments (found conflicting environment key)");
+  }
+  const [key, end, ...rest] = [...given, ...ofVariables];
   if (key === undefined || rest.length > 0) {
-    throw new CommandError(exitCodes.badArguments, "bad number of arguments");
+    throw bad("bad number of arguments");
   }
-  const prefix = argv["prefix"] === true;
-  if (prefix && end !== undefined) {
-    throw new CommandError(
-      exitCodes.badArguments,
-      "`range_end` and `--prefix` are mutually exclusive",
-    );
+  const isPrefix = isSet(argv, "prefix");
+  if (isPrefix && end !== undefined) {
+    throw bad("`range_end` and `--prefix` are mutually exclusive");
   }
-  const range = prefix
-    ? prefixRange(key)
-    : { key: utf8(key), rangeEnd: end === undefined ? emptyBytes : utf8(end) };
-  const printer = context.printer();
-  const watcher = context.client.watch({
+  const range = isPrefix
+    ? prefixRange(bytesOf(key))
+    : { key: bytesOf(key), rangeEnd: end === undefined ? emptyBytes : bytesOf(end) };
+  const request = {
     ...range,
     startRevision: wholeFlag(argv, "rev"),
-    prevKv: argv["prev-kv"] === true,
-    progressNotify: argv["progress-notify"] === true,
-  });
+    prevKv: isSet(argv, "prev-kv"),
+    progressNotify: isSet(argv, "progress-notify"),
+  };
+  return { request, command };
+}
+
+/** Prints what comes, until the watch fails. */
+async function follow(context: Context, watcher: Watcher, command: readonly string[]) {
+  const printer = context.printer();
   try {
     for await (const reply of watcher) {
       if (reply.events.length === 0) {
         context.io.line(`progress notify: ${reply.header?.revision ?? 0}`);
       }
       printer.watch(reply);
+      if (command.length > 0) {
+        await runForEach(context, reply, command);
+      }
     }
   } catch (error) {
     if (!(error instanceof ClientError)) {
@@ -46,21 +90,114 @@ async function watch(context: Context, argv: Arguments): Promise<void> {
       printer.watch(WatchResponse.create({ canceled: true, compactRevision }));
     }
   }
+}
+
+async function runForEach(context: Context, reply: WatchResponse, command: readonly string[]) {
+  for (const event of reply.events) {
+    const { text } = await runChild(command, {
+      ...context.environment,
+      ...eventVariables(reply, event),
+    });
+    if (text !== "") {
+      context.io.errorLine(`command [${command.map(goQuoteText).join(" ")}] error (${text})`);
+      throw new CommandError(exitCodes.error, "");
+    }
+  }
+}
+
+function eventVariables(reply: WatchResponse, { type, kv }: Event): Record<string, string> {
+  return {
+    ETCD_WATCH_REVISION: String(reply.header?.revision ?? 0),
+    ETCD_WATCH_EVENT_TYPE: goQuoteText(type === 0 ? "PUT" : "DELETE"),
+    ETCD_WATCH_KEY: goQuote(kv?.key ?? emptyBytes),
+    ETCD_WATCH_VALUE: goQuote(kv?.value ?? emptyBytes),
+  };
+}
+
+async function watch(context: Context, argv: Arguments): Promise<void> {
+  if (isSet(argv, "interactive")) {
+    return watchInteractively(context);
+  }
+  const { request, command } = watchLine(context, argv);
+  context.printer();
+  await follow(context, context.client.watch(request), command);
   throw new CommandError(exitCodes.interrupted, "watch is canceled by the server");
 }
+
+/** Lines of standard input: "watch KEY ..." adds a watch, "progress" asks how far all have come. */
+async function watchInteractively(context: Context): Promise<void> {
+  variableRange(context);
+  const watchers: Watcher[] = [];
+  const failures = new AbortController();
+  const failed = new Promise<never>((_, reject) => {
+    failures.signal.addEventListener("abort", () => reject(failures.signal.reason as Error));
+  });
+  failed.catch(() => {});
+  for (;;) {
+    const line = await Promise.race([context.io.readLine(), failed]);
+    if (line === undefined) {
+      throw new CommandError(
+        exitCodes.invalidInput,
+        "Error reading watch request line: EOF",
+        "the end of the input ends the watches",
+      );
+    }
+    const [word, ...rest] = quotedWords(line);
+    if (word === "progress") {
+      watchers.forEach((watcher) => watcher.requestProgress());
+    } else if (word === "watch") {
+      const started = startLine(context, line, rest);
+      if (started !== undefined) {
+        watchers.push(started.watcher);
+        follow(context, started.watcher, started.command).catch((error: unknown) =>
+          failures.abort(error),
+        );
+      }
+    } else {
+      const reason = word === undefined ? "watch and progress supported" : "only support watch";
+      context.io.errorLine(`Invalid command${word === undefined ? ":" : ""} ${line} (${reason})`);
+    }
+  }
+}
+
+/** A watch for one line; undefined, and told, when its range cannot be. */
+function startLine(
+  context: Context,
+  line: string,
+  words: readonly string[],
+): { readonly watcher: Watcher; readonly command: readonly string[] } | undefined {
+  if (words.length === 0 && variableRange(context).length === 0) {
+    context.io.errorLine(`Invalid command ${line} (command type or key is not provided)`);
+    return undefined;
+  }
+  const { request, command } = watchLine(
+    context,
+    argumentsOf(readLine(words, watchFlags), watchFlags),
+  );
+  return { watcher: context.client.watch(request), command };
+}
+
+const watchFlags: readonly VerbFlag[] = [
+  boolFlag("prefix", "All keys that begin with the key"),
+  numberFlag("rev", "From this revision on", { default: "0" }),
+  boolFlag("prev-kv", "Print what was there before"),
+  boolFlag("progress-notify", "Print how far the watch has come when it is idle"),
+];
 
 export const watchVerbs: readonly Verb[] = [
   {
     name: "watch",
-    usage: "<key> [range_end]",
-    doc: "Print changes as they happen",
-    examples: ["watch /app/ --prefix", "watch greeting --rev=1"],
-    flags: [
-      boolFlag("prefix", "All keys that begin with the key"),
-      valueFlag("rev", "From this revision on"),
-      boolFlag("prev-kv", "Print what was there before"),
-      boolFlag("progress-notify", "Print how far the watch has come when it is idle"),
+    usage: "[key [range_end]] [-- command [arguments]]",
+    doc:
+      "Print changes as they happen; a command is run for each, with ETCD_WATCH_EVENT_TYPE, _KEY, " +
+      "_VALUE and _REVISION",
+    examples: [
+      "watch /app/ --prefix",
+      "watch greeting --rev=1 --prev-kv",
+      `watch config -- sh -c 'echo "$ETCD_WATCH_KEY changed"'`,
+      "watch -i",
     ],
+    flags: [...watchFlags, boolFlag("interactive", "Read watches from lines", { short: "i" })],
     run: watch,
   },
 ];
