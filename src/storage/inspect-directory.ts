@@ -58,7 +58,7 @@ export async function inspectDirectory(path: string, report: Report): Promise<In
   return { pointer, log, state, close: async () => state?.close() };
 }
 
-/** LevelDB's files first, each for itself, so that what is damaged is named as closely as it can. */
+/** LevelDB's files first, each for itself, so that damage is named as closely as it can be. */
 async function findState(
   path: string,
   pointer: StatePointer,

@@ -15,6 +15,7 @@ import { keyVerbs } from "./keys.ts";
 import { leaseVerbs } from "./lease.ts";
 import { lockVerbs } from "./lock.ts";
 import { memberVerbs } from "./members.ts";
+import { ownVerbs } from "./own-verbs.ts";
 import { snapshotVerbs } from "./snapshot.ts";
 import { txnVerbs } from "./txn.ts";
 import type { Verb } from "./verb.ts";
@@ -30,6 +31,7 @@ export const verbs: readonly Verb[] = [
   ...memberVerbs,
   ...clusterVerbs,
   ...snapshotVerbs,
+  ...ownVerbs,
 ];
 
 /** What the first words of verbs of two words are called in help. */
