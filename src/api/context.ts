@@ -1,6 +1,6 @@
 // What every service of the API is given.
 
-import type { Caller, Clock, Logger, MetricsRegistry, Rng } from "../base/index.ts";
+import type { Caller, Clock, Counter, Logger, MetricsRegistry, Rng } from "../base/index.ts";
 import type { NodeHandle } from "../node/handle.ts";
 import type { CallContext } from "../grpc/index.ts";
 import { HeaderEncoder, type ResponseHeader } from "../wire/index.ts";
@@ -26,6 +26,8 @@ export interface ApiOptions {
   readonly txnOpsMax: number;
   /** Streams that require a leader end when there was none for three of these. */
   readonly electionTimeoutMs: number;
+  /** A unary call that takes longer to answer is logged; 300 ms when not given. */
+  readonly slowRequestMs?: number | undefined;
   /** Signed tokens instead of simple ones (--auth-token). */
   readonly jwt?: JwtTokens | undefined;
   /** Whether the name in a client's certificate is its user (--client-cert-auth). */
@@ -46,6 +48,8 @@ export class ApiContext {
   readonly callers: Callers;
   readonly jwt: JwtTokens | undefined;
   readonly passwords: PasswordHasher;
+  /** Streams that this member ended because of what they said or because it could not serve on. */
+  readonly streamFailures: { readonly watch: Counter; readonly leaseKeepAlive: Counter };
   readonly #clusterId: bigint;
   readonly #memberId: bigint;
 
@@ -59,6 +63,15 @@ export class ApiContext {
     this.jwt = options.jwt;
     this.callers = new Callers(options.handle, options.jwt, options.certificateUsers ?? false);
     this.passwords = options.passwords ?? new BcryptHasher(options.bcryptCost ?? bcryptCostDefault);
+    const failures = options.metrics.counterFamily(
+      "etcd_network_server_stream_failures_total",
+      "The total number of stream failures from the local server.",
+      ["Type", "API"],
+    );
+    this.streamFailures = {
+      watch: failures.with("receive", "watch"),
+      leaseKeepAlive: failures.with("receive", "lease-keepalive"),
+    };
     this.#clusterId = status.clusterId;
     this.#memberId = status.memberId;
     this.header = new HeaderEncoder(status.clusterId, status.memberId);

@@ -29,6 +29,7 @@ import { QuotaGate } from "./quota.ts";
 import { RpcMetrics } from "./rpc-metrics.ts";
 import { reflectionServices } from "./reflection.ts";
 import { type Rpc, type RpcKind, rpcTable } from "./rpc-table.ts";
+import { SlowRequests } from "./slow-requests.ts";
 import { watchService } from "./watch.ts";
 
 export type { ApiOptions } from "./context.ts";
@@ -49,6 +50,7 @@ export interface Api {
 export function createApi(options: ApiOptions): Api {
   const api = new ApiContext(options);
   const metrics = new RpcMetrics(options.metrics);
+  const slowRequests = new SlowRequests(options);
   const leader = new LeaderMonitor(api);
   const gate = new Gate(api, metrics, leader);
   const quota = new QuotaGate(api);
@@ -73,7 +75,10 @@ export function createApi(options: ApiOptions): Api {
         server.register(service);
       }
     },
-    onCallEnd: metrics.callEnded,
+    onCallEnd: (path, status, elapsedMs) => {
+      metrics.callEnded(path, status, elapsedMs);
+      slowRequests.callEnded(path, status, elapsedMs);
+    },
     onTraffic: metrics.traffic,
     shutdown: () => {
       health.shutdown();

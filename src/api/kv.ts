@@ -4,7 +4,8 @@
 // client's own bytes go into the log; a result's stored bytes go into the reply. A read that the
 // node can answer at once is answered at once, without a promise.
 
-import { type Caller, type Counter, QuorateError } from "../base/index.ts";
+import { type Caller, type Clock, type Counter, exponentialBuckets } from "../base/index.ts";
+import { type Histogram, QuorateError } from "../base/index.ts";
 import type { CallContext, ReplyBytes, Service } from "../grpc/index.ts";
 import type { CommandResult } from "../node/handle.ts";
 import {
@@ -49,12 +50,24 @@ class Kv {
   readonly #api: ApiContext;
   readonly #quota: QuotaGate;
   readonly #requestBytesMax: number;
+  readonly #clock: Clock;
   readonly #ranges: Counter;
+  readonly #rangeSeconds: Histogram;
+  readonly #refusedSeconds: Histogram;
 
   constructor(api: ApiContext, quota: QuotaGate) {
     this.#api = api;
     this.#quota = quota;
     this.#requestBytesMax = api.options.requestBytesMax;
+    this.#clock = api.clock;
+    const seconds = api.options.metrics.histogramFamily(
+      "etcd_server_range_duration_seconds",
+      "The latency distributions of evaluating a range, without the wait for its turn.",
+      ["success"],
+      exponentialBuckets(0.0001, 2, 20),
+    );
+    this.#rangeSeconds = seconds.with("true");
+    this.#refusedSeconds = seconds.with("false");
     this.#ranges = api.options.metrics.counter(
       "etcd_mvcc_range_total",
       "Ranges asked of this member.",
@@ -69,10 +82,20 @@ class Kv {
     const api = this.#api;
     const caller = api.callerOf(call);
     return api.handle.read<ReplyBytes>(!request.serializable, ({ store, auth }) => {
-      permit(auth.checkRead(caller, query.key, query.rangeEnd));
-      checkRevision(store, query.revision);
-      const result = store.range(query);
-      return rangeReply(api.headerField(store.revision), result);
+      const startedMs = this.#clock.monotonicMs();
+      try {
+        permit(auth.checkRead(caller, query.key, query.rangeEnd));
+        checkRevision(store, query.revision);
+        const result = store.range(query);
+        this.#rangeSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
+        return rangeReply(api.headerField(store.revision), result);
+      } catch (error) {
+        // Records that are missing are loaded, and the range is evaluated again.
+        if (error instanceof QuorateError) {
+          this.#refusedSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
+        }
+        throw error;
+      }
     });
   }
 

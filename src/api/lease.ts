@@ -229,6 +229,7 @@ class KeepAliveStream {
   #fail(error: unknown): void {
     if (!this.#ended) {
       this.#ended = true;
+      this.#api.streamFailures.leaseKeepAlive.inc();
       this.#call.end(toRpcError(error, this.#api.logger));
     }
   }

@@ -205,6 +205,7 @@ class WatchCall implements WatchStreamSink {
       }
     } catch (error) {
       this.#close();
+      this.#api.streamFailures.watch.inc();
       this.#call.end(toRpcError(error, this.#api.logger));
     }
   }

@@ -7,7 +7,7 @@ import { MissingRecords } from "../mvcc/index.ts";
 import { decodeCommand } from "../wire/index.ts";
 import { AlarmGate } from "./alarm-gate.ts";
 import { AuthGate } from "./auth-gate.ts";
-import type { CommandResult } from "./command.ts";
+import type { CommandKind, CommandResult } from "./command.ts";
 import { StateExecutor } from "./executor.ts";
 import type { Executor, ReplicatedParts } from "./executor.ts";
 import { Toucher } from "./touch.ts";
@@ -16,6 +16,7 @@ export interface ApplyOutcome {
   /** Who proposed the command, and its number there. */
   readonly origin: bigint;
   readonly sequence: number;
+  readonly kind: CommandKind;
   readonly result: CommandResult;
   /** What it wrote, by revision: for the watchers. */
   readonly commits: readonly Commit[];
@@ -48,7 +49,8 @@ export class Applier {
       if (commits.length > 0) {
         this.#commits = [];
       }
-      return { origin: command.origin, sequence: command.sequence, result, commits };
+      const { origin, sequence, kind } = command;
+      return { origin, sequence, kind, result, commits };
     } catch (error) {
       if (error instanceof DecodeError) {
         throw new CorruptionError(`log entry ${index}: ${error.message}`, { cause: error });

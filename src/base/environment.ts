@@ -77,3 +77,29 @@ export const silentLogger: Logger = {
   warn() {},
   error() {},
 };
+
+const lineWindowMs = 1_000;
+const linesPerWindow = 10;
+
+/** A bound on log lines that load can cause: who is slow must not be made slower by saying so. */
+export class LineBudget {
+  #windowStartMs = Number.NEGATIVE_INFINITY;
+  #lines = 0;
+  #silenced = 0;
+
+  /** Whether a line may be written now: how many were not since the last one, or undefined. */
+  take(nowMs: number): number | undefined {
+    if (nowMs - this.#windowStartMs >= lineWindowMs) {
+      this.#windowStartMs = nowMs;
+      this.#lines = 0;
+    }
+    if (this.#lines >= linesPerWindow) {
+      this.#silenced++;
+      return undefined;
+    }
+    this.#lines++;
+    const silenced = this.#silenced;
+    this.#silenced = 0;
+    return silenced;
+  }
+}

@@ -304,6 +304,7 @@ export class Compactor {
     parts.sort((a, b) => a.entry.revision - b.entry.revision || a.entry.sub - b.entry.sub);
     const joined = HistoryBlock.make(size + 64, 0);
     for (const part of parts) {
+      this.#state.compactedVersions += part.block.count - part.alive.length;
       for (const index of part.alive) {
         joined.appendFrom(part.block, index);
       }

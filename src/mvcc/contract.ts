@@ -180,6 +180,9 @@ export interface Store extends StoreReader {
   beginExport(): HistoryExport;
   /** Keys that exist now. */
   readonly keyCount: number;
+  /** Bytes of keys and values put, and versions freed by compaction, since the store was opened. */
+  readonly putBytes: number;
+  readonly compactedVersions: number;
   /** Bytes that history not compacted and index take, roughly (Status.dbSizeInUse). */
   readonly sizeInUseBytes: number;
   /** Bytes of memory held now for pages, directory and blocks, roughly. */

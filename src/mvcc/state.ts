@@ -76,6 +76,9 @@ export class StoreState {
   /** Compaction has walked the events up to here. */
   walked: number;
   stamp: number;
+  /** Totals since the store was opened. */
+  putBytes = 0;
+  compactedVersions = 0;
   /** Compaction waits for a checkpoint, and for the tail to be sealed in it. */
   checkpointWanted = false;
   walkNeedsTail = false;

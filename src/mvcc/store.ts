@@ -225,6 +225,14 @@ export class MvccStore extends Reader implements Store {
     return this.state.keys.visible;
   }
 
+  get putBytes(): number {
+    return this.state.putBytes;
+  }
+
+  get compactedVersions(): number {
+    return this.state.compactedVersions;
+  }
+
   get sizeInUseBytes(): number {
     const { keys, leases, history } = this.state;
     return keys.weight + leases.weight + history.tree.weight + history.unindexedBytes;

@@ -93,6 +93,7 @@ export class Writer {
     draft.version = entry.deleted ? 1 : entry.version + 1;
     this.#write(key, slot);
     this.#attach(key, previousLease, lease);
+    this.#state.putBytes += key.length + value.length;
     return replaced;
   }
 

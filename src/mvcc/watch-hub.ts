@@ -52,6 +52,8 @@ export interface WatchHubStats {
   readonly slowWatchers: number;
   /** Events delivered since start, counted once for each watcher. */
   readonly eventsDelivered: number;
+  /** Revisions that watchers are behind, added up: the events they wait for, at most. */
+  readonly revisionsPending: number;
 }
 
 export class WatchHub {
@@ -89,12 +91,22 @@ export class WatchHub {
   }
 
   stats(): WatchHubStats {
-    const { streams, watcherCount, behind, stalledCount } = this.#registry;
+    const { streams, watcherCount, behind, stalledCount, revision } = this.#registry;
+    let revisionsPending = 0;
+    for (const watcher of behind) {
+      revisionsPending += Math.max(0, revision + 1 - watcher.next);
+    }
+    for (const stream of stalledCount > 0 ? streams : []) {
+      for (const watcher of stream.stalled) {
+        revisionsPending += Math.max(0, revision + 1 - watcher.next);
+      }
+    }
     return {
       streams: streams.size,
       watchers: watcherCount,
       slowWatchers: behind.size + stalledCount,
       eventsDelivered: this.#eventsDelivered,
+      revisionsPending,
     };
   }
 

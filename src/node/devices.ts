@@ -47,6 +47,10 @@ export interface NodeConfig {
   readonly strictReconfiguration: boolean;
   /** Whether and when the members' stores are compared; never when not given. */
   readonly corruptionCheck?: CorruptionCheckConfig | undefined;
+  /** Whether learners that have caught up are made voters; not when not given. */
+  readonly promoteLearners?: boolean | undefined;
+  /** A command that takes longer than this to apply is logged; 100 ms when not given. */
+  readonly slowApplyMs?: number | undefined;
   /** Whether everything on the disk is read over and over, to find rot; not when not given. */
   readonly scrub?: boolean | undefined;
 }

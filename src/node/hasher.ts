@@ -1,30 +1,38 @@
 // HashKV and Hash: long walks over everything stored, in steps between requests.
 
-import type { Revision } from "../base/index.ts";
+import type { Clock, Revision } from "../base/index.ts";
 import { crc32c, emptyBytes, QuorateError } from "../base/index.ts";
 import type { EngineView } from "../storage/engine.ts";
 import type { HashResult } from "./handle.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { SteppedWork } from "./stepped-work.ts";
+import type { WorkMetrics } from "./work-metrics.ts";
 
 export class Hasher {
   readonly #machine: StateMachine;
   readonly #work: (restMs: number, step: () => boolean) => SteppedWork;
   readonly #view: () => Promise<EngineView>;
+  readonly #clock: Clock;
+  readonly #metrics: Pick<WorkMetrics, "hashSeconds" | "hashRevisionSeconds">;
 
   /** `view` gives the engine as it is with everything applied so far. */
   constructor(
     machine: StateMachine,
     work: (restMs: number, step: () => boolean) => SteppedWork,
     view: () => Promise<EngineView>,
+    clock: Clock,
+    metrics: Pick<WorkMetrics, "hashSeconds" | "hashRevisionSeconds">,
   ) {
     this.#machine = machine;
     this.#work = work;
     this.#view = view;
+    this.#clock = clock;
+    this.#metrics = metrics;
   }
 
   /** Of every record that the engine holds: this member's alone, as in etcd. */
   async hash(): Promise<number> {
+    const startedMs = this.#clock.monotonicMs();
     const view = await this.#view();
     try {
       let hash = 0;
@@ -33,6 +41,7 @@ export class Hasher {
           hash = crc32c(value, crc32c(key, hash));
         }
       }
+      this.#metrics.hashSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
       return hash;
     } finally {
       await view.close();
@@ -44,6 +53,7 @@ export class Hasher {
    * a block, for `restMs`.
    */
   async hashKv(revision: Revision | 0, restMs = 0): Promise<HashResult> {
+    const startedMs = this.#clock.monotonicMs();
     const { state } = this.#machine;
     const { store } = state;
     const at = revision === 0 ? store.revision : revision;
@@ -75,6 +85,7 @@ export class Hasher {
     if (this.#machine.state !== state) {
       throw new QuorateError("leaderChanged");
     }
+    this.#metrics.hashRevisionSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
     return {
       hash: walk.hash,
       compactedRevision: walk.compactedRevision,

@@ -20,7 +20,7 @@ import {
   forwardedCall,
 } from "./forwarding.ts";
 import type { LeaseTimeToLive, StateReader } from "./handle.ts";
-import type { NodeMetrics } from "./node-metrics.ts";
+import type { LeaseMetrics } from "./lease-metrics.ts";
 import type { ReplicatedState } from "./replicated-state.ts";
 
 /** Leases named in one expiry command, and passes under way at once. */
@@ -43,7 +43,7 @@ export class LeaseService {
   readonly #network: PeerNetwork;
   readonly #clock: Clock;
   readonly #electionTimeoutMs: number;
-  readonly #metrics: NodeMetrics;
+  readonly #metrics: LeaseMetrics;
   #leadingTerm: Term | undefined;
   /** Whether the lessor was promoted for `leadingTerm`. */
   #measuring = false;
@@ -56,7 +56,7 @@ export class LeaseService {
     network: PeerNetwork,
     clock: Clock,
     electionTimeoutMs: number,
-    metrics: NodeMetrics,
+    metrics: LeaseMetrics,
   ) {
     this.#node = node;
     this.#network = network;
@@ -179,10 +179,10 @@ export class LeaseService {
       if (again.kind !== "renewed") {
         throw new QuorateError("leaderChanged");
       }
-      this.#metrics.leasesRenewed.inc();
+      this.#metrics.renewed.inc();
       return again.ttlSeconds;
     }
-    this.#metrics.leasesRenewed.inc();
+    this.#metrics.renewed.inc();
     return outcome.ttlSeconds;
   }
 
@@ -219,7 +219,7 @@ export class LeaseService {
     const ended = (): void => {
       this.#expiring = false;
     };
-    this.#metrics.leasesExpired.inc(ids.length);
+    this.#metrics.expired.inc(ids.length);
     // A revoke that is lost is tried again by a later pass, here or on the next leader. The term
     // lets members skip one that a deposed leader sent.
     this.#node.propose("leaseExpiry", LeaseExpiry.encode({ term, ids })).then(ended, ended);

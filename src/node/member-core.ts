@@ -83,16 +83,21 @@ export class MemberCore {
     this.driver = this.#makeDriver(raft);
     this.#parked = new ParkedProposals(this.driver, this.proposals);
     this.machine = new StateMachine(opened.state, disk.engine, opened.applied, clock, {
-      onApplied: (outcome) => this.#onApplied(outcome),
+      onApplied: (outcome, elapsedMs, nowMs) => this.#onApplied(outcome, elapsedMs, nowMs),
       onConfChange: (entry) => this.#onConfChange(entry),
       onProgress: (index) => this.#onProgress(index),
       onFatal: (error) => hooks.onFatal(error),
     });
     this.#reader = stateReader(opened.state);
     this.checkpointer = this.#makeCheckpointer();
-    this.compaction = this.steppedWork(compactionRestMs, () =>
-      this.machine.state.store.compactStep(),
-    );
+    this.compaction = this.steppedWork(compactionRestMs, () => {
+      const { store } = this.machine.state;
+      return hooks.metrics.work.compactionStep(
+        clock,
+        () => store.compactStep(),
+        () => store.compactionPending,
+      );
+    });
     this.#catchUp = this.steppedWork(0, () => this.machine.state.hub.catchUp());
     opened.state.hub.onCatchUp(() => this.#catchUp.wake());
   }
@@ -189,7 +194,8 @@ export class MemberCore {
     const isLeaderless = this.#status.leader === noMember;
     const overdue = isLeaderless ? "timeoutLeaderFailure" : "timeout";
     this.#hooks.metrics.proposalsFailed.inc(this.proposals.expire(nowMs, overdue));
-    this.reads.expire(nowMs, isLeaderless ? "noLeader" : "timeout");
+    const { readIndexesFailed } = this.#hooks.metrics;
+    readIndexesFailed.inc(this.reads.expire(nowMs, isLeaderless ? "noLeader" : "timeout"));
     this.#hooks.metrics.slowReadIndexes.inc(this.reads.retryStale(nowMs - readRetryMs));
   }
 
@@ -276,7 +282,7 @@ export class MemberCore {
       installSnapshot: (meta) => this.#installState(meta),
       beforePump: () => this.#beforePump(),
       afterPump: () => this.#afterPump(),
-      onWalWrite: (elapsedMs) => this.#hooks.metrics.walWriteSeconds.observe(elapsedMs / 1000),
+      onWalWrite: (elapsedMs) => this.#hooks.metrics.walWrite(elapsedMs),
       onFatal: (error) => this.#hooks.onFatal(error),
     });
   }
@@ -324,11 +330,11 @@ export class MemberCore {
     }
   }
 
-  #onApplied(outcome: ApplyOutcome): void {
+  #onApplied(outcome: ApplyOutcome, elapsedMs: number, nowMs: number): void {
     for (const commit of outcome.commits) {
       this.machine.state.hub.publish(commit);
     }
-    this.#hooks.metrics.applied(outcome.result);
+    this.#hooks.metrics.applied(outcome, elapsedMs, nowMs);
     this.proposals.applied(outcome.origin, outcome.sequence, outcome.result);
     if (outcome.result.kind === "compaction") {
       this.compaction.wake();
@@ -369,6 +375,8 @@ export class MemberCore {
 
   async #installState(meta: SnapshotMeta): Promise<void> {
     const received = this.#hooks.snapshots().take(meta);
+    const { installing } = this.#hooks.metrics;
+    installing.set(1);
     await this.checkpointer.suspend();
     await this.machine.quiesce();
     const engine = await received.install();
@@ -385,6 +393,7 @@ export class MemberCore {
     await this.#hooks.snapshots().discardUpTo(meta.index);
     this.reads.applied(meta.index);
     this.checkpointer.nudge();
+    installing.set(0);
     this.#devices.logger.info({ index: meta.index }, "installed a received snapshot");
   }
 }

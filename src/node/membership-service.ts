@@ -33,6 +33,8 @@ export interface MembershipServiceNode {
   deadlineMs(): number;
   /** Resolves when what is applied here includes everything acknowledged before. */
   linearize(): Promise<void>;
+  /** A promotion was carried out on this leader, or refused with a text. */
+  onPromotion(refused: string | undefined): void;
 }
 
 export class MembershipService {
@@ -104,6 +106,13 @@ export class MembershipService {
   #lead(step: ConfChangeStep): Promise<void> {
     const change = this.#last.then(() => this.#proposeChange(step));
     this.#last = change.catch(() => {});
+    if (isPromotion(step)) {
+      change.then(
+        () => this.#node.onPromotion(undefined),
+        (error: unknown) =>
+          this.#node.onPromotion(error instanceof Error ? error.message : String(error)),
+      );
+    }
     return change;
   }
 
@@ -135,12 +144,14 @@ export class MembershipService {
     if (code !== undefined || step.kind === ConfChangeStepKind.UPDATE) {
       return code;
     }
-    const isPromotion = step.kind === ConfChangeStepKind.ADD_VOTER && step.peerUrls.length === 0;
-    if (isPromotion && !this.#hasCaughtUp(step.memberId)) {
+    if (isPromotion(step) && !this.#hasCaughtUp(step.memberId)) {
       return "learnerNotReady";
     }
     if (!strict) {
       return undefined;
+    }
+    if (isPromotion(step)) {
+      return this.#promotionRefusal(membership);
     }
     return step.kind === ConfChangeStepKind.REMOVE
       ? this.#removalRefusal(membership, step.memberId)
@@ -151,6 +162,21 @@ export class MembershipService {
     const { progress, lastIndex } = this.#node.raft();
     const match = progress.get(id as MemberId)?.match ?? 0;
     return match >= lastIndex * readyShare;
+  }
+
+  /**
+   * Those who have started, with the learner, must be a quorum of the voters then, and so must
+   * those heard of: one dead voter does not keep a learner from taking its place, as in etcd.
+   */
+  #promotionRefusal(membership: Membership): ErrorCode | undefined {
+    const voters = membership.members().filter((member) => !member.isLearner);
+    const quorum = Math.floor((voters.length + 1) / 2) + 1;
+    const started = voters.filter((member) => member.name !== "").length;
+    if (started + 1 < quorum) {
+      return "memberNotEnoughStarted";
+    }
+    const active = voters.filter((member) => this.#isActive(member.id)).length;
+    return active + 1 < quorum ? "unhealthy" : undefined;
   }
 
   /** A new voter raises the quorum: those who have started must be able to make it. */
@@ -186,6 +212,10 @@ export class MembershipService {
   #isActive(id: MemberId): boolean {
     return id === this.#node.self || (this.#node.raft().progress.get(id)?.recentlyActive ?? false);
   }
+}
+
+function isPromotion({ kind, peerUrls }: ConfChangeStep): boolean {
+  return kind === ConfChangeStepKind.ADD_VOTER && peerUrls.length === 0;
 }
 
 /** The error of ours whose text a peer's answer carries; the longest, as some begin like others. */

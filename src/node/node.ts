@@ -5,8 +5,9 @@
 import { CorruptionError, nobody, noMember, QuorateError, system } from "../base/index.ts";
 import type { Caller, LeaseId, MemberId, MetricsRegistry, Revision, Timer } from "../base/index.ts";
 import type { RaftStatus } from "../raft/index.ts";
+import { ApplyMetrics } from "./apply-metrics.ts";
 import { makeBackup } from "./backup.ts";
-import { CorruptionCheck } from "./corruption-check.ts";
+import type { CorruptionCheck } from "./corruption-check.ts";
 import type { NodeConfig, NodeDevices } from "./devices.ts";
 import type {
   AuthReader,
@@ -23,25 +24,35 @@ import type {
   WatchStreamSink,
 } from "./handle.ts";
 import { forwardedCall } from "./forwarding.ts";
+import type { HashExchange } from "./hash-exchange.ts";
 import { Hasher } from "./hasher.ts";
+import { checkInitialHashes } from "./initial-check.ts";
 import { Leadership } from "./leadership.ts";
+import type { LearnerPromotion } from "./learner-promotion.ts";
 import { LeaseService } from "./lease-service.ts";
-import { MembershipService } from "./membership-service.ts";
 import { MemberCore } from "./member-core.ts";
+import {
+  makeCorruptionCheck,
+  makeHashExchange,
+  makeLearnerPromotion,
+  makeMembership,
+  makeSpaceWatch,
+} from "./member-services.ts";
+import type { ServiceParts } from "./member-services.ts";
+import type { MembershipService } from "./membership-service.ts";
 import { NodeMetrics } from "./node-metrics.ts";
+import { timed } from "./work-metrics.ts";
 import { PeerExchange } from "./peer-exchange.ts";
 import { publishAttributes } from "./publish.ts";
 import type { OpenedState } from "./replicated-state.ts";
 import { Scrubber } from "./scrubber.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
-import { SpaceWatch } from "./space-watch.ts";
+import type { SpaceWatch } from "./space-watch.ts";
 
 /** Housekeeping (time-outs, leases) runs about this often, milliseconds. */
 const housekeepingMs = 250;
 /** A removed member that nobody refuses stops after this many election timeouts. */
 const removedStayElections = 30;
-/** Comparing stores rests so long after each block, milliseconds: it is never in a hurry. */
-const comparisonRestMs = 1;
 
 /** How long a simple token lives unused, milliseconds (etcd's --auth-token-ttl). */
 const authTokenTtlMsDefault = 300_000;
@@ -67,10 +78,12 @@ export class QuorateNode implements NodeHandle {
   readonly #leadership: Leadership;
   readonly #leases: LeaseService;
   readonly #membership: MembershipService;
+  readonly #promotion: LearnerPromotion;
   readonly #snapshots: SnapshotExchange;
   readonly #peers: PeerExchange;
   readonly #hasher: Hasher;
   readonly #space: SpaceWatch;
+  readonly #hashes: HashExchange;
   readonly #corruption: CorruptionCheck;
   readonly #scrubber: Scrubber;
   #tickTimer: Timer | undefined;
@@ -96,12 +109,19 @@ export class QuorateNode implements NodeHandle {
     this.#onStopped = onStopped;
     this.#lastTickMs = devices.clock.monotonicMs();
     this.#lastHousekeepingMs = devices.clock.monotonicMs();
-    this.#metrics = new NodeMetrics(registry, {
-      status: () => this.status(),
-      pendingProposals: () => this.#core.proposals.pending,
-      keyCount: () => this.#core.machine.state.store.keyCount,
-      watch: () => this.#core.machine.state.hub.stats(),
-    });
+    this.#metrics = new NodeMetrics(
+      registry,
+      {
+        status: () => this.status(),
+        pendingProposals: () => this.#core.proposals.pending,
+        store: () => this.#core.machine.state.store,
+        watch: () => this.#core.machine.state.hub.stats(),
+        alarms: () => this.#core.machine.state.alarms.list(),
+        members: () => this.#core.machine.state.membership.members(),
+        walWrittenBytes: () => devices.disk.wal.writtenBytes(),
+      },
+      new ApplyMetrics(registry, config.slowApplyMs, devices.logger),
+    );
     this.#core = new MemberCore(config, devices, opened, {
       metrics: this.#metrics,
       peers: () => this.#peers,
@@ -113,16 +133,29 @@ export class QuorateNode implements NodeHandle {
     });
     this.#leadership = this.#makeLeadership();
     this.#leases = this.#makeLeases();
-    this.#membership = this.#makeMembership();
     this.#snapshots = this.#makeSnapshots();
     this.#peers = this.#makePeers();
     this.#hasher = new Hasher(
       this.#core.machine,
       (restMs, step) => this.#core.steppedWork(restMs, step),
       () => this.#core.engineView(),
+      devices.clock,
+      this.#metrics.work,
     );
-    this.#space = this.#makeSpaceWatch();
-    this.#corruption = this.#makeCorruptionCheck();
+    const parts: ServiceParts = {
+      config,
+      devices,
+      core: this.#core,
+      metrics: this.#metrics,
+      hasher: this.#hasher,
+      propose: (kind, encoded) => this.propose(kind, encoded, system),
+      onFatal: (error) => this.#fail(error),
+    };
+    this.#membership = makeMembership(parts);
+    this.#promotion = makeLearnerPromotion(parts, this.#membership);
+    this.#space = makeSpaceWatch(parts);
+    this.#hashes = makeHashExchange(parts);
+    this.#corruption = makeCorruptionCheck(parts, this.#hashes);
     this.#scrubber = new Scrubber(
       () => (this.#core.checkpointer.suspended ? undefined : this.#core.engine),
       devices.clock,
@@ -166,6 +199,25 @@ export class QuorateNode implements NodeHandle {
         this.#devices.logger.warn({ err: error }, "still waiting for a quorum of members");
       }
     }
+  }
+
+  /**
+   * Compares this member's store with the others'; for before it serves. Throws CorruptionError
+   * when it is the one that differs, or when nobody can tell which one is.
+   */
+  checkAgainstOthers(): Promise<void> {
+    const { memberId } = this.#config;
+    const { clock, logger } = this.#devices;
+    return checkInitialHashes(
+      {
+        self: memberId,
+        members: () => this.#core.machine.state.membership.members().map(({ id }) => id),
+        revision: () => this.#core.machine.state.store.revision,
+      },
+      this.#hashes,
+      clock,
+      logger,
+    );
   }
 
   status(): NodeStatus {
@@ -247,7 +299,9 @@ export class QuorateNode implements NodeHandle {
       createFile: () => this.#devices.disk.createScratchFile?.(),
       clock: this.#devices.clock,
     };
-    return makeBackup(source, storageVersion);
+    return timed(this.#devices.clock, this.#metrics.work.backupSeconds, () =>
+      makeBackup(source, storageVersion),
+    );
   }
 
   reclaimSpace(): void {
@@ -287,7 +341,7 @@ export class QuorateNode implements NodeHandle {
     }
     this.#tickTimer?.cancel();
     this.#scrubber.stop();
-    this.#corruption.stop();
+    this.#hashes.stop();
     await this.#core.stop();
     await this.#snapshots.close();
     await this.#devices.network.close();
@@ -330,65 +384,7 @@ export class QuorateNode implements NodeHandle {
       this.#devices.network,
       this.#devices.clock,
       this.#config.electionTimeoutMs,
-      this.#metrics,
-    );
-  }
-
-  #makeMembership(): MembershipService {
-    const { config, core } = { config: this.#config, core: this.#core };
-    return new MembershipService(
-      {
-        self: config.memberId,
-        driver: core.driver,
-        proposals: core.proposals,
-        learnersMax: config.learnersMax,
-        strict: config.strictReconfiguration,
-        membership: () => core.machine.state.membership,
-        raft: () => core.driver.raft.status(),
-        deadlineMs: () => core.deadlineMs(),
-        linearize: () => core.linearize(),
-      },
-      this.#devices.network,
-      this.#devices.clock,
-    );
-  }
-
-  #makeSpaceWatch(): SpaceWatch {
-    const core = this.#core;
-    return new SpaceWatch(
-      {
-        isLeader: () => core.status.role === "leader",
-        alarms: () => core.machine.state.alarms.list(),
-        sizeInUseBytes: () => core.machine.state.store.sizeInUseBytes,
-        sizeBytes: () => core.engine.sizeBytes(),
-        engine: () => (core.checkpointer.suspended ? undefined : core.engine),
-        compactedRevision: () => core.machine.state.store.compactedRevision,
-        isCompacting: () => core.machine.state.store.compactionPending,
-        propose: (kind, encoded) => this.propose(kind, encoded, system),
-        onFatal: (error) => this.#fail(error),
-      },
-      this.#config.quotaBytes,
-      this.#devices.clock,
-      this.#devices.logger,
-    );
-  }
-
-  #makeCorruptionCheck(): CorruptionCheck {
-    const core = this.#core;
-    return new CorruptionCheck(
-      {
-        self: this.#config.memberId,
-        isLeader: () => core.status.role === "leader",
-        members: () => core.machine.state.membership.members().map(({ id }) => id),
-        revision: () => core.machine.state.store.revision,
-        compactedRevision: () => core.machine.state.store.compactedRevision,
-        hashKv: (revision) => this.#hasher.hashKv(revision, comparisonRestMs),
-        propose: (kind, encoded) => this.propose(kind, encoded, system),
-      },
-      this.#config.corruptionCheck ?? { everyMs: 0, afterCompactionMs: 0 },
-      this.#devices.network,
-      this.#devices.clock,
-      this.#devices.logger,
+      this.#metrics.leases,
     );
   }
 
@@ -429,7 +425,7 @@ export class QuorateNode implements NodeHandle {
       case forwardedCall.memberChange:
         return this.#membership.answer(body);
       case forwardedCall.hashKv:
-        return this.#corruption.answer(body);
+        return this.#hashes.answer(body);
       default:
         return this.#leases.answer(kind, body);
     }
@@ -459,6 +455,7 @@ export class QuorateNode implements NodeHandle {
     this.#core.pursueCompaction();
     this.#space.tick(nowMs);
     this.#corruption.tick(nowMs);
+    this.#promotion.tick(nowMs);
     this.#core.machine.state.hub.progress(nowMs);
     const isStuck = this.#core.driver.writeElapsedMs(nowMs) > this.#config.electionTimeoutMs;
     if (isStuck && this.#core.status.role === "leader") {

@@ -103,12 +103,17 @@ export class ReadRounds {
     return stale;
   }
 
-  /** Fails overdue readers: with `code` those without an answer, else with timeoutAppliedIndex. */
-  expire(nowMs: number, code: ErrorCode): void {
+  /**
+   * Fails overdue readers: with `code` those without an answer, else with timeoutAppliedIndex.
+   * Returns how many had no answer.
+   */
+  expire(nowMs: number, code: ErrorCode): number {
+    let unanswered = 0;
     const keep = (reader: Reader, reason: ErrorCode): boolean => {
       if (reader.deadlineMs > nowMs) {
         return true;
       }
+      unanswered += reason === code ? 1 : 0;
       reader.fail(new QuorateError(reason));
       return false;
     };
@@ -127,6 +132,7 @@ export class ReadRounds {
         readers: group.readers.filter((reader) => keep(reader, "timeoutAppliedIndex")),
       }))
       .filter((group) => group.readers.length > 0);
+    return unanswered;
   }
 
   failAll(code: ErrorCode): void {

@@ -40,6 +40,8 @@ export interface SpaceWatchNode {
   /** Whether compaction still has something to free. */
   isCompacting(): boolean;
   propose(kind: CommandKind, encoded: Uint8Array): Promise<CommandResult>;
+  /** A pass begins (undefined), or has ended. */
+  onReclaim(elapsedMs: number | undefined): void;
   onFatal(error: unknown): void;
 }
 
@@ -111,6 +113,7 @@ export class SpaceWatch {
     }
     const before = engine.sizeBytes();
     const startedMs = this.#clock.monotonicMs();
+    this.#node.onReclaim(undefined);
     this.#reclaimedTo = this.#node.compactedRevision();
     try {
       await engine.reclaim?.();
@@ -121,6 +124,7 @@ export class SpaceWatch {
       }
     }
     const nowMs = this.#clock.monotonicMs();
+    this.#node.onReclaim(nowMs - startedMs);
     const won = before - engine.sizeBytes();
     this.#reclaimNotBeforeMs =
       nowMs + (won < before * littleWon ? reclaimPauseMsMax : reclaimPauseMs);

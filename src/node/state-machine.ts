@@ -18,8 +18,8 @@ const runBudgetMs = 8;
 const prefetchEntries = 512;
 
 export interface StateMachineHooks {
-  /** Called for each command, right after it ran. */
-  onApplied(outcome: ApplyOutcome): void;
+  /** Called for each command, right after it ran, with how long it took and when it ended. */
+  onApplied(outcome: ApplyOutcome, elapsedMs: number, nowMs: number): void;
   /** A committed membership change, or undefined data for leaving the joint state. */
   onConfChange(entry: Entry): void;
   /** The run reached `index`. */
@@ -214,10 +214,12 @@ export class StateMachine {
       () => `entry ${entry.index} cannot follow ${this.#applied}`,
     );
     if (entry.kind === "command") {
+      const startedMs = this.#clock.monotonicMs();
       const outcome = this.#state.applier.apply(entry.index, entry.term, entry.data);
+      const nowMs = this.#clock.monotonicMs();
       this.#applied = entry.index;
       this.#appliedTerm = entry.term;
-      this.#hooks.onApplied(outcome);
+      this.#hooks.onApplied(outcome, nowMs - startedMs, nowMs);
       return;
     }
     if (entry.kind === "confChange") {

@@ -72,6 +72,8 @@ export class FileWal implements Wal {
   #failure: StorageError | undefined;
   #closed = false;
 
+  #writtenBytes = 0;
+
   constructor(state: FileWalState) {
     this.#directory = state.directory;
     this.#identity = state.identity;
@@ -103,6 +105,10 @@ export class FileWal implements Wal {
       this.#snapshot = meta;
       await this.#removeBelow(keepFrom);
     });
+  }
+
+  writtenBytes(): number {
+    return this.#writtenBytes;
   }
 
   sizeBytes(): number {
@@ -177,6 +183,7 @@ export class FileWal implements Wal {
     encode(encoder);
     const { bytes, next } = encoder.end();
     await writeFully(this.#file, bytes, this.#position.offset);
+    this.#writtenBytes += bytes.length;
     this.#position = next;
     if (next.offset > this.#segmentSizeBytes * prepareAtFraction) {
       this.#prepareNext();

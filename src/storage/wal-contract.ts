@@ -43,5 +43,7 @@ export interface Wal {
    */
   markSnapshot(meta: SnapshotMeta, keepFrom: LogIndex): Promise<void>;
   sizeBytes(): number;
+  /** Bytes written since it was opened. */
+  writtenBytes(): number;
   close(): Promise<void>;
 }

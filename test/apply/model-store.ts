@@ -205,6 +205,8 @@ export class ModelStore implements Store {
   readonly pendingBytes = 0;
   readonly compactionPending = false;
   readonly sizeInUseBytes = 0;
+  readonly putBytes = 0;
+  readonly compactedVersions = 0;
   readonly memoryBytes = 0;
 
   get keyCount(): number {

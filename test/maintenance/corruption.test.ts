@@ -3,10 +3,10 @@
 import { expect, test } from "vitest";
 import { toMemberId } from "../../src/base/index.ts";
 import { suspectsOf } from "../../src/node/corruption-check.ts";
-import { openDataDirectory } from "../../src/storage/index.ts";
 import { AlarmType } from "../../src/wire/index.ts";
 import { ClusterProcesses, type MemberProcess } from "../support/processes.ts";
 import { Calls } from "./calls.ts";
+import { tamper } from "./tamper.ts";
 
 const [a, b, c] = [toMemberId(1n), toMemberId(2n), toMemberId(3n)] as const;
 
@@ -21,29 +21,6 @@ test("a majority of all members says whose hash is wrong; without one it is nobo
   expect(suspectsOf(vote(7), 3)).toEqual([]);
   expect(suspectsOf(vote(1, 2, 3), 3)).toEqual([0n]);
 });
-
-/** Changes a value in a stopped member's history, with checksums that are right. */
-async function tamper(dataDirectory: string, find: string, replace: string): Promise<number> {
-  const disk = await openDataDirectory(dataDirectory);
-  let changed = 0;
-  try {
-    const blocks = { from: Uint8Array.of(0x68), to: Uint8Array.of(0x69) };
-    for await (const rows of disk.engine.scan(blocks)) {
-      for (const [key, value] of rows) {
-        const bytes = Buffer.from(value);
-        const at = bytes.indexOf(find);
-        if (at >= 0) {
-          bytes.write(replace, at);
-          await disk.engine.write([{ kind: "put", key, value: bytes }], { sync: true });
-          changed++;
-        }
-      }
-    }
-  } finally {
-    await disk.close();
-  }
-  return changed;
-}
 
 test("names the member whose store differs and refuses writes, not reads", async () => {
   await using cluster = await ClusterProcesses.start(3, ["--compact-hash-check-time=1s"]);

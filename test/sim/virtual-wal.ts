@@ -274,6 +274,10 @@ export class VirtualWal implements Wal {
     });
   }
 
+  writtenBytes(): number {
+    return this.sizeBytes();
+  }
+
   sizeBytes(): number {
     return (this.#segments.length - 1) * this.#files.segmentBytes + this.#position.offset;
   }
