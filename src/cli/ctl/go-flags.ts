@@ -1,5 +1,5 @@
 // A command line as etcdctl takes it apart (Go's pflag): flags anywhere, "--name value" or
-// "--name=value", "-n value", "-nvalue" or "-n=value"; a boolean takes no word; "--" ends the flags.
+// "--name=value", "-n value", "-nvalue" or "-n=value"; a boolean takes no word; "--" ends flags.
 // The texts of what is refused are pflag's.
 
 import { CommandError, exitCodes } from "./failure.ts";

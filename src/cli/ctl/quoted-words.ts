@@ -1,5 +1,5 @@
-// A line of interactive input as words, as etcdctl takes it apart: "double quoted" with Go's escapes,
-// 'single quoted' as it is, anything else up to white space.
+// A line of interactive input as words, as etcdctl takes it apart: "double quoted" with Go's
+// escapes, 'single quoted' as it is, anything else up to white space.
 
 import { CommandError, exitCodes } from "./failure.ts";
 import { goUnquote } from "./go-text.ts";

@@ -1,23 +1,16 @@
-// watch: prints events until it is interrupted, and runs a command for each of them if one is given.
+// watch: prints events until it is interrupted, and runs a command for each if one is given.
 
 import { emptyBytes } from "../../base/index.ts";
 import { ClientError, CompactedError, prefixRange, type Watcher } from "../../client/index.ts";
 import { type Event, type WatchCreateRequest, WatchResponse } from "../../wire/index.ts";
 import { runChild } from "./child-process.ts";
 import { type Arguments, type Context, isSet, positionals, wholeFlag } from "./context.ts";
-import { CommandError, exitCodes } from "./failure.ts";
+import { CommandError, exitCodes, textOf } from "./failure.ts";
 import { argumentsOf, readLine } from "./go-flags.ts";
 import { goQuote, goQuoteText } from "./go-text.ts";
 import { quotedWords } from "./quoted-words.ts";
 import { bytesOf } from "./raw-text.ts";
 import { boolFlag, numberFlag, type Verb, type VerbFlag } from "./verb.ts";
-
-/** A watch as a line asks for it. */
-interface WatchLine {
-  readonly request: Partial<WatchCreateRequest>;
-  /** Empty for none. */
-  readonly command: readonly string[];
-}
 
 function bad(message: string): CommandError {
   return new CommandError(exitCodes.badArguments, message);
@@ -35,7 +28,8 @@ function variableRange(context: Context): readonly string[] {
   return key === "" ? [] : end === "" ? [key] : [key, end];
 }
 
-function watchLine(context: Context, argv: Arguments): WatchLine {
+/** The words of a line that name keys, and those of its command. */
+function partsOf(context: Context, argv: Arguments): readonly (readonly string[])[] {
   const words = positionals(argv);
   const dash = typeof argv["dash"] === "number" ? argv["dash"] : undefined;
   const command = dash === undefined ? [] : words.slice(dash);
@@ -47,7 +41,11 @@ function watchLine(context: Context, argv: Arguments): WatchLine {
   if (given.length > 0 && ofVariables.length > 0) {
     throw bad("bad number of arguments (found conflicting environment key)");
   }
-  const [key, end, ...rest] = [...given, ...ofVariables];
+  return [[...given, ...ofVariables], command];
+}
+
+function requestOf(words: readonly string[], argv: Arguments): Partial<WatchCreateRequest> {
+  const [key, end, ...rest] = words;
   if (key === undefined || rest.length > 0) {
     throw bad("bad number of arguments");
   }
@@ -58,13 +56,12 @@ function watchLine(context: Context, argv: Arguments): WatchLine {
   const range = isPrefix
     ? prefixRange(bytesOf(key))
     : { key: bytesOf(key), rangeEnd: end === undefined ? emptyBytes : bytesOf(end) };
-  const request = {
+  return {
     ...range,
     startRevision: wholeFlag(argv, "rev"),
     prevKv: isSet(argv, "prev-kv"),
     progressNotify: isSet(argv, "progress-notify"),
   };
-  return { request, command };
 }
 
 /** Prints what comes, until the watch fails. */
@@ -118,9 +115,11 @@ async function watch(context: Context, argv: Arguments): Promise<void> {
   if (isSet(argv, "interactive")) {
     return watchInteractively(context);
   }
-  const { request, command } = watchLine(context, argv);
+  const [words = [], command = []] = partsOf(context, argv);
+  const request = requestOf(words, argv);
   context.printer();
-  await follow(context, context.client.watch(request), command);
+  await using watcher = context.client.watch(request);
+  await follow(context, watcher, command);
   throw new CommandError(exitCodes.interrupted, "watch is canceled by the server");
 }
 
@@ -128,13 +127,30 @@ async function watch(context: Context, argv: Arguments): Promise<void> {
 async function watchInteractively(context: Context): Promise<void> {
   variableRange(context);
   const watchers: Watcher[] = [];
-  const failures = new AbortController();
-  const failed = new Promise<never>((_, reject) => {
-    failures.signal.addEventListener("abort", () => reject(failures.signal.reason as Error));
+  let fail: (error: unknown) => void = () => {};
+  const failure = new Promise<never>((_, reject) => {
+    fail = reject;
   });
-  failed.catch(() => {});
+  const start = (watcher: Watcher, command: readonly string[]): void => {
+    watchers.push(watcher);
+    follow(context, watcher, command).catch(fail);
+  };
+  try {
+    await Promise.race([failure, readWatches(context, watchers, start)]);
+  } finally {
+    watchers.forEach((watcher) => watcher.close());
+  }
+}
+
+type Start = (watcher: Watcher, command: readonly string[]) => void;
+
+async function readWatches(
+  context: Context,
+  watchers: readonly Watcher[],
+  start: Start,
+): Promise<never> {
   for (;;) {
-    const line = await Promise.race([context.io.readLine(), failed]);
+    const line = await context.io.readLine();
     if (line === undefined) {
       throw new CommandError(
         exitCodes.invalidInput,
@@ -146,35 +162,37 @@ async function watchInteractively(context: Context): Promise<void> {
     if (word === "progress") {
       watchers.forEach((watcher) => watcher.requestProgress());
     } else if (word === "watch") {
-      const started = startLine(context, line, rest);
-      if (started !== undefined) {
-        watchers.push(started.watcher);
-        follow(context, started.watcher, started.command).catch((error: unknown) =>
-          failures.abort(error),
-        );
-      }
+      startLine(context, line, rest, start);
+    } else if (word === undefined) {
+      context.io.errorLine(`Invalid command: ${line} (watch and progress supported)`);
     } else {
-      const reason = word === undefined ? "watch and progress supported" : "only support watch";
-      context.io.errorLine(`Invalid command${word === undefined ? ":" : ""} ${line} (${reason})`);
+      context.io.errorLine(`Invalid command ${line} (only support watch)`);
     }
   }
 }
 
-/** A watch for one line; undefined, and told, when its range cannot be. */
-function startLine(
-  context: Context,
-  line: string,
-  words: readonly string[],
-): { readonly watcher: Watcher; readonly command: readonly string[] } | undefined {
+/** Starts the watch of one line, or says why its range cannot be watched. */
+function startLine(context: Context, line: string, words: readonly string[], start: Start): void {
+  const invalid = (reason: string): void =>
+    context.io.errorLine(`Invalid command ${line} (${reason})`);
   if (words.length === 0 && variableRange(context).length === 0) {
-    context.io.errorLine(`Invalid command ${line} (command type or key is not provided)`);
-    return undefined;
+    return invalid("command type or key is not provided");
   }
-  const { request, command } = watchLine(
-    context,
-    argumentsOf(readLine(words, watchFlags), watchFlags),
-  );
-  return { watcher: context.client.watch(request), command };
+  const argv = lineArguments(words);
+  const [keys = [], command = []] = partsOf(context, argv);
+  try {
+    start(context.client.watch(requestOf(keys, argv)), command);
+  } catch (error) {
+    invalid(textOf(error));
+  }
+}
+
+function lineArguments(words: readonly string[]): Arguments {
+  try {
+    return argumentsOf(readLine(words, watchFlags), watchFlags);
+  } catch (error) {
+    throw error instanceof CommandError ? bad(error.message) : error;
+  }
 }
 
 const watchFlags: readonly VerbFlag[] = [
