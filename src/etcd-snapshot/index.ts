@@ -16,6 +16,7 @@
 //
 // Read next: bbolt-writer.ts, then bbolt-reader.ts.
 
+export { countingReads } from "./bytes.ts";
 export type { ByteSink, ByteSource } from "./bytes.ts";
 export { snapshotHashBytes } from "./checked-file.ts";
 export type { SnapshotMember } from "./schema.ts";

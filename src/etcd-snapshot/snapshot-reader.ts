@@ -69,8 +69,8 @@ export class EtcdSnapshot {
     return found;
   }
 
-  /** Reads all of it. `onProgress` hears of the rows read so far. */
-  async status(onProgress: (rows: number) => void = () => {}): Promise<SnapshotStatus> {
+  /** Reads all of it. */
+  async status(): Promise<SnapshotStatus> {
     let hash = 0;
     let revision = 0;
     let totalKeys = 0;
@@ -86,7 +86,6 @@ export class EtcdSnapshot {
         if (isHistory && last !== undefined) {
           revision = decodeRevision(last.key).revision;
         }
-        onProgress(totalKeys);
       }
     }
     const version = (await this.#values(bucketNames.meta)).get(nameOf(metaKeys.storageVersion));

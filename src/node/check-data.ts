@@ -2,11 +2,12 @@
 // changing a byte: whether log and state hold, belong together, and can be read to the last key.
 
 import { CorruptionError, compareIds, idToHex, SeededRng } from "../base/index.ts";
-import type { ConfState, Entry, LeaseId, Revision } from "../base/index.ts";
+import type { ConfState, LeaseId, Revision } from "../base/index.ts";
 import { describeIdentity, inspectDirectory, problemOf } from "../storage/index.ts";
 import type { Finding, ReadLog, Report, Shadow } from "../storage/index.ts";
 import { KeyValue } from "../wire/index.ts";
 import { loading } from "./loading.ts";
+import { hashState, replayLog } from "./offline-state.ts";
 import { openState } from "./replicated-state.ts";
 import type { OpenedState, ReplicatedState } from "./replicated-state.ts";
 
@@ -124,9 +125,23 @@ class StateCheck {
     const { state } = opened;
     await this.#attempt(() => this.#checkKeys(state));
     await this.#attempt(() => this.#checkLeases(state));
-    const replayed = (await this.#attempt(() => this.#replay(opened))) ?? 0;
-    const hash = await this.#attempt(() => this.#hash(state));
-    return this.#summary(opened, { rows: rows ?? 0, replayed, hash });
+    const { onProgress } = this.#options;
+    const log = this.#log;
+    const replayed =
+      log === undefined
+        ? 0
+        : await this.#attempt(() =>
+            replayLog(opened, log, (done, all) =>
+              onProgress(`replaying the log: ${done} of ${all}`),
+            ),
+          );
+    const hashed = await this.#attempt(() =>
+      hashState(opened.engine, state.store, 0, (blocks) =>
+        onProgress(`reading history: ${blocks} blocks`),
+      ),
+    );
+    const found = { rows: rows ?? 0, replayed: replayed ?? 0, hash: hashed?.hash };
+    return this.#summary(opened, found);
   }
 
   async #checkRows(): Promise<number> {
@@ -220,39 +235,6 @@ class StateCheck {
       }
       store.trim();
     }
-  }
-
-  /**
-   * Runs the log's committed commands on the state in memory, as a start would. What a single voter
-   * has in its log is committed; of several, only the part that the log says so of.
-   */
-  async #replay({ applied, state, conf }: OpenedState): Promise<number> {
-    const isAlone = conf.voters.length === 1 && conf.voters[0] === this.#log?.identity.memberId;
-    const last = this.#log?.entries.at(-1)?.index ?? 0;
-    const commit = isAlone ? last : (this.#log?.hardState.commit ?? 0);
-    const isNext = ({ index }: Entry): boolean => index > applied.index && index <= commit;
-    const entries = this.#log?.entries.filter(isNext) ?? [];
-    for (const [i, { kind, index, term, data }] of entries.entries()) {
-      if (kind === "command") {
-        await this.#load(state.store, () => state.applier.apply(index, term, data));
-        state.store.trim();
-      }
-      if (i % keysAtOnce === 0) {
-        this.#options.onProgress(`replaying the log: ${i} of ${entries.length} entries`);
-      }
-    }
-    return entries.length;
-  }
-
-  async #hash({ store }: ReplicatedState): Promise<number> {
-    const walk = store.beginHash(store.revision);
-    for (let steps = 0; await this.#load(store, () => walk.step()); steps++) {
-      store.trim();
-      if (steps % 100 === 0) {
-        this.#options.onProgress(`reading history: ${steps} blocks`);
-      }
-    }
-    return walk.hash;
   }
 
   #summary(

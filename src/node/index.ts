@@ -32,6 +32,8 @@ export { deriveClusterId, deriveMemberId } from "./ids.ts";
 export { QuorateNode, RemovedError } from "./node.ts";
 export { openMember } from "./open-member.ts";
 export type { Founding, OpenedMember } from "./open-member.ts";
+export { defragmentData, hashOffline } from "./offline-data.ts";
+export type { Defragmented, OfflineHashOptions } from "./offline-data.ts";
 export { peerMetrics } from "./peer-metrics.ts";
 export { realClock } from "./real-clock.ts";
 export { restoreSnapshot } from "./restore-snapshot.ts";

@@ -8,11 +8,12 @@
 import { compareBytes, DecodeError, toLeaseId, utf8, writeU32 } from "../base/index.ts";
 import type { LeaseId, Rng } from "../base/index.ts";
 import { authKey, roleRange, userRange } from "../auth/index.ts";
-import { EtcdSnapshot } from "../etcd-snapshot/index.ts";
+import { countingReads, EtcdSnapshot } from "../etcd-snapshot/index.ts";
 import type { SnapshotEvent, SnapshotLease } from "../etcd-snapshot/index.ts";
 import { leaseRange } from "../lease/index.ts";
 import { HistoryImport, MissingRecords, storeConfigDefault } from "../mvcc/index.ts";
 import { createDataDirectory, openFile } from "../storage/index.ts";
+import type { NewDataDirectory } from "../storage/index.ts";
 import type { BatchOperation, Engine } from "../storage/engine.ts";
 import { AuthRecord, LeaseRecord, Role, User } from "../wire/index.ts";
 import { foundingState } from "./open-member.ts";
@@ -37,8 +38,10 @@ export interface RestoreOptions {
   readonly markCompacted: boolean;
   readonly rng: Rng;
   readonly memoryBudgetBytes?: number | undefined;
-  /** Hears of the rows replayed so far. */
-  readonly onProgress?: ((rows: number) => void) | undefined;
+  /** Directory for the log, apart from the rest; the data directory points to it. */
+  readonly walDirectory?: string | undefined;
+  /** Hears of the bytes read so far, and of how many they will be. */
+  readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
 }
 
 export interface Restored {
@@ -54,10 +57,13 @@ export interface Restored {
 export async function restoreSnapshot(path: string, options: RestoreOptions): Promise<Restored> {
   const file = await openFile(path);
   try {
-    const snapshot = await EtcdSnapshot.open(file, options);
+    // Once for its hash, once for its pages.
+    const total = file.sizeBytes * (options.skipHashCheck ? 1 : 2);
+    const source = countingReads(file, (bytes) => options.onProgress?.(bytes, total));
+    const snapshot = await EtcdSnapshot.open(source, options);
     const { identity, membership, hardState, snapshot: at } = foundingState(options);
     let restored: Restored | undefined;
-    await createDataDirectory(options.dataDirectory, {
+    const contents: NewDataDirectory = {
       identity,
       salt: options.rng.next(),
       hardState,
@@ -66,7 +72,9 @@ export async function restoreSnapshot(path: string, options: RestoreOptions): Pr
         restored = await fill(engine, snapshot, options);
         await engine.write(foundingRecords(membership, at), { sync: true });
       },
-    });
+    };
+    const { dataDirectory, walDirectory } = options;
+    await createDataDirectory(dataDirectory, contents, { walDirectory });
     return restored as Restored;
   } finally {
     await file.close();
@@ -106,7 +114,6 @@ class HistoryRestore {
         await this.#add(event);
       }
       this.#rows += events.length;
-      this.#options.onProgress?.(this.#rows);
       if (this.#import.store.pendingBytes >= batchBytes) {
         await this.#write();
         this.#import.store.trim();

@@ -1,6 +1,6 @@
 // A member's directory: its log, its state, and nothing of anybody else.
 //
-//   wal/        the log; its presence says that the directory was made whole
+//   wal/        the log, or a link to it; its presence says that the directory was made whole
 //   state-<n>/  the engine in use, named by CURRENT; any other number is a leftover
 //   CURRENT     see state-pointer.ts
 //   holder      who has the directory open, for the message to whoever comes second
@@ -9,9 +9,9 @@
 // frees that lock with the process, however it dies, and it holds between containers. CURRENT is
 // read again once the lock is had, because its holder may just have moved on to a new state.
 
-import { readFile, rmdir } from "node:fs/promises";
+import { readFile, rmdir, symlink } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { CorruptionError, StorageError, assert, fromUtf8, idToHex, utf8 } from "../base/index.ts";
 import type { HardState, SnapshotMeta } from "../base/index.ts";
 import { createScratchFile } from "./byte-files.ts";
@@ -21,6 +21,7 @@ import {
   makeDirectory,
   removeTree,
   storageFailure,
+  syncDirectory,
   syncTree,
   writeFileAtomically,
 } from "./durable-files.ts";
@@ -47,6 +48,11 @@ export interface NewDataDirectory {
   /** Where that state stands in the log. */
   readonly snapshot?: SnapshotMeta | undefined;
   readonly hardState?: HardState | undefined;
+}
+
+export interface NewDirectoryOptions extends WalOptions {
+  /** Where the log is to be, on a disk of its own: in a folder `wal` there. Must be empty. */
+  readonly walDirectory?: string | undefined;
 }
 
 /** A state received from another member, whole, checked and durable, but not in use. */
@@ -116,7 +122,7 @@ function isLeftover(name: string): boolean {
 export async function createDataDirectory(
   path: string,
   contents: NewDataDirectory,
-  options: WalOptions = {},
+  options: NewDirectoryOptions = {},
 ): Promise<void> {
   if (await hasDataDirectory(path)) {
     throw new StorageError(`${path} already holds the data of a member`);
@@ -141,7 +147,7 @@ class FillFailure extends Error {}
 async function makeFirstState(
   path: string,
   contents: NewDataDirectory,
-  options: WalOptions,
+  options: NewDirectoryOptions,
 ): Promise<void> {
   const statePath = join(path, stateName(firstState));
   await makeDirectory(statePath);
@@ -154,11 +160,28 @@ async function makeFirstState(
     await syncTree(statePath);
     const pointer = { state: firstState, installed: undefined };
     await writePointer(path, { ...pointer, isFounding: true });
-    await createWal(join(path, walName), contents, options);
+    await makeLog(path, contents, options);
     await writePointer(path, { ...pointer, isFounding: false });
   } finally {
     await engine.close();
   }
+}
+
+/** The name that says that all is whole comes last: the log's own, or a link to it. */
+async function makeLog(
+  path: string,
+  contents: NewDataDirectory,
+  options: NewDirectoryOptions,
+): Promise<void> {
+  const { walDirectory } = options;
+  if (walDirectory === undefined) {
+    return createWal(join(path, walName), contents, options);
+  }
+  const real = join(resolve(walDirectory), walName);
+  await makeDirectory(resolve(walDirectory));
+  await createWal(real, contents, options);
+  await symlink(real, join(path, walName));
+  await syncDirectory(path);
 }
 
 /**

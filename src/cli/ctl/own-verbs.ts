@@ -1,13 +1,15 @@
-// The verbs that etcdctl does not have, and make-mirror.
+// The verbs that etcdctl does not have, those of etcdutl, and make-mirror.
 
 import { editVerbs } from "./edit.ts";
 import { mirrorVerbs } from "./mirror.ts";
+import { offlineVerbs } from "./offline.ts";
 import { revisionVerbs } from "./revisions.ts";
 import { transferVerbs } from "./transfer.ts";
 import { treeVerbs } from "./tree.ts";
 import type { Verb } from "./verb.ts";
 
 export const ownVerbs: readonly Verb[] = [
+  ...offlineVerbs,
   ...mirrorVerbs,
   ...transferVerbs,
   ...treeVerbs,

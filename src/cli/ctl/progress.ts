@@ -33,6 +33,11 @@ export class Progress implements Disposable {
     this.#draw(() => `${done} ${unit}`, done, total);
   }
 
+  /** What cannot be told as a number. */
+  note(text: string): void {
+    this.#draw(() => text, 0, undefined);
+  }
+
   end(): void {
     if (this.#drawnMs > 0) {
       this.#drawnMs = 0;

@@ -9,6 +9,7 @@ import { ConfigError } from "../config-error.ts";
 import { endpointsOf } from "./cluster.ts";
 import { type Arguments, type Context, positionals, textFlag, wholeFlag } from "./context.ts";
 import { CommandError, exitCodes, textOf } from "./failure.ts";
+import { sizeText } from "./go-text.ts";
 import type { Progress } from "./progress.ts";
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
 
@@ -86,7 +87,10 @@ async function status(context: Context, argv: Arguments): Promise<void> {
   const path = fileArgument(argv, "status");
   const printer = context.printer();
   const { statusOfSnapshot } = await import("../snapshot-files.ts");
-  printer.snapshotStatus(await offline(statusOfSnapshot(path)));
+  using progress = context.progress(path);
+  const found = await offline(statusOfSnapshot(path, (done, all) => progress.bytes(done, all)));
+  progress.end();
+  printer.snapshotStatus(found);
 }
 
 async function restore(context: Context, argv: Arguments): Promise<void> {
@@ -99,12 +103,6 @@ async function restore(context: Context, argv: Arguments): Promise<void> {
     throw new CommandError(
       exitCodes.badArguments,
       "--mark-compacted required if --bump-revision > 0, and disallowed otherwise",
-    );
-  }
-  if (textFlag(argv, "wal-dir") !== "") {
-    throw new CommandError(
-      exitCodes.badArguments,
-      "--wal-dir cannot be used: the log stands in the data directory",
     );
   }
   const dataDirectory = flag("data-dir", `${name}.etcd`);
@@ -120,7 +118,8 @@ async function restore(context: Context, argv: Arguments): Promise<void> {
       skipHashCheck: argv["skip-hash-check"] === true,
       bumpRevision,
       markCompacted,
-      onProgress: (rows) => progress.count(rows, "revisions"),
+      ...(textFlag(argv, "wal-dir") === "" ? {} : { walDirectory: textFlag(argv, "wal-dir") }),
+      onProgress: (done, all) => progress.bytes(done, all),
     }),
   );
   progress.end();
@@ -147,6 +146,10 @@ function isExpected(error: unknown): boolean {
 }
 
 async function defragment(context: Context, argv: Arguments): Promise<void> {
+  const dataDirectory = textFlag(argv, "data-dir");
+  if (dataDirectory !== "") {
+    return defragmentOffline(context, dataDirectory);
+  }
   let failed = false;
   for (const endpoint of await endpointsOf(context, argv)) {
     try {
@@ -160,6 +163,14 @@ async function defragment(context: Context, argv: Arguments): Promise<void> {
   if (failed) {
     throw new CommandError(exitCodes.error, "");
   }
+}
+
+/** As `etcdutl defrag`: of a member that is stopped. */
+async function defragmentOffline(context: Context, path: string): Promise<void> {
+  const { defragmentData } = await import("../snapshot-files.ts");
+  const { beforeBytes, afterBytes } = await defragmentData(path);
+  const sizes = `${sizeText(beforeBytes)} before, ${sizeText(afterBytes)} now`;
+  context.io.line(`Finished defragmenting the data in ${path} (${sizes})`);
 }
 
 export const snapshotVerbs: readonly Verb[] = [
@@ -177,6 +188,7 @@ export const snapshotVerbs: readonly Verb[] = [
     doc: "Print what a backup holds",
     examples: ["snapshot status backup.db -w table"],
     flags: [],
+    isOffline: true,
     run: status,
   },
   {
@@ -186,23 +198,28 @@ export const snapshotVerbs: readonly Verb[] = [
     examples: ["snapshot restore backup.db --data-dir=/var/lib/quorate"],
     flags: [
       valueFlag("data-dir", "The directory to be made [<name>.etcd]"),
-      valueFlag("wal-dir", "Not used: the log stands in the data directory"),
+      valueFlag("wal-dir", "Directory for the log; the data directory points to it"),
       valueFlag("name", "Name of the member [default]"),
       valueFlag("initial-cluster", "Members of the new cluster [default=http://localhost:2380]"),
       valueFlag("initial-cluster-token", "Token of the new cluster [etcd-cluster]"),
       valueFlag("initial-advertise-peer-urls", "This member's peer URLs [http://localhost:2380]"),
       boolFlag("skip-hash-check", "For a copied database, which has no hash behind it"),
       valueFlag("bump-revision", "Add this much to the newest revision; with --mark-compacted"),
+      valueFlag("initial-memory-map-size", "Accepted, without effect: no memory is mapped"),
       boolFlag("mark-compacted", "Compact at the newest revision; with --bump-revision"),
     ],
+    isOffline: true,
     run: restore,
   },
   {
     name: "defrag",
     usage: "",
     doc: "Give unused disk space back; stops nothing",
-    examples: ["defrag --cluster"],
-    flags: [boolFlag("cluster", "Ask all members of the cluster")],
+    examples: ["defrag --cluster", "defrag --data-dir=default.etcd"],
+    flags: [
+      boolFlag("cluster", "Ask all members of the cluster"),
+      valueFlag("data-dir", "In place of that: the directory of a member that is stopped"),
+    ],
     run: defragment,
   },
 ];
