@@ -7,6 +7,7 @@
 export * from "./assert.ts";
 export * from "./bytes.ts";
 export * from "./caller.ts";
+export * from "./config-error.ts";
 export * from "./crc32c.ts";
 export * from "./environment.ts";
 export * from "./errors.ts";

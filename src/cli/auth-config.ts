@@ -2,16 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import type { JwtOptions } from "../api/index.ts";
+import type { AuthConfig } from "../server/index.ts";
 import { ConfigError, quoted } from "./config-error.ts";
 import type { SettingReader } from "./setting-reader.ts";
 import { parseDurationMs } from "./values.ts";
-
-export interface AuthConfig {
-  /** Signed tokens; undefined for simple ones. */
-  readonly jwt: JwtOptions | undefined;
-  readonly authTokenTtlMs: number;
-  readonly bcryptCost: number;
-}
 
 /** etcd's, for a signed token. */
 const jwtTtlMsDefault = 300_000;

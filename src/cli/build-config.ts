@@ -2,22 +2,22 @@
 
 import {
   type AutoCompaction,
+  checkAdvertisedUrls,
   checkTimes,
-  type InitialMember,
-  type LogConfig,
+  type ClusterConfig,
   memoryBudgetBytesMin,
   quotaBytesDefault,
-  type ServerConfig,
-  type SrvDiscovery,
-} from "./config.ts";
+  type ServerUrl,
+  toListenUrls,
+} from "../server/index.ts";
+import type { TlsRole } from "../tls/index.ts";
+import type { LogConfig, ServerConfig, SrvDiscovery } from "./config.ts";
 import { readAuth } from "./auth-config.ts";
 import { ConfigError, quoted } from "./config-error.ts";
 import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
 import { checkListenSchemes, readSecurity, securityNotices } from "./security-config.ts";
 import { SettingReader } from "./setting-reader.ts";
 import type { Notice, Settings } from "./settings.ts";
-import type { TlsRole } from "./tls/index.ts";
-import { checkAdvertisedUrls, type ServerUrl, toListenUrls } from "./urls.ts";
 import { parseDurationMs, parseList, parseSizeBytes, parseWhole } from "./values.ts";
 
 /** The configuration and what is to be logged about it. Throws ConfigError. */
@@ -66,16 +66,7 @@ function orNever(valueMs: number): number {
   return valueMs === 0 ? Number.POSITIVE_INFINITY : valueMs;
 }
 
-interface ClusterPart {
-  readonly listenClientUrls: readonly ServerUrl[];
-  readonly listenClientHttpUrls: readonly ServerUrl[];
-  readonly listenMetricsUrls: readonly ServerUrl[];
-  readonly listenPeerUrls: readonly ServerUrl[];
-  readonly advertiseClientUrls: readonly string[];
-  readonly advertisePeerUrls: readonly string[];
-  readonly initialCluster: readonly InitialMember[];
-  readonly initialClusterState: "new" | "existing";
-  readonly initialClusterToken: string;
+interface ClusterPart extends ClusterConfig {
   readonly discoverySrv: SrvDiscovery | undefined;
 }
 

@@ -1,18 +1,3 @@
-// The one error of everything that reads a configuration: its message is the line that the user
-// sees, after "quorate: ".
+// Mistakes in flags, variables and files: told on one line, after "quorate: ".
 
-export class ConfigError extends Error {
-  override name = "ConfigError";
-  /** 2 for a mistake in how flags are written, 1 for settings that do not fit, as in etcd. */
-  readonly exitCode: number;
-
-  constructor(message: string, exitCode = 1) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-/** `value` in the quotes that etcd's messages use. */
-export function quoted(value: string): string {
-  return JSON.stringify(value);
-}
+export { ConfigError, quoted } from "../base/index.ts";

@@ -1,9 +1,8 @@
 // --initial-cluster: "a=http://10.0.0.1:2380,b=http://10.0.0.2:2380"; a name with several
 // addresses stands several times. The texts of the errors are etcd's (server/config/config.go).
 
-import type { InitialMember } from "./config.ts";
+import { type InitialMember, parseUrls } from "../server/index.ts";
 import { ConfigError, quoted } from "./config-error.ts";
-import { parseUrls } from "./urls.ts";
 
 /** The members of `text`, sorted by name, each with its addresses sorted. */
 export function parseInitialCluster(text: string): InitialMember[] {

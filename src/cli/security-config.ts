@@ -1,28 +1,16 @@
 // The part of the configuration about TLS and about who may call over HTTP.
 
-import { ConfigError } from "./config-error.ts";
-import type { SettingReader } from "./setting-reader.ts";
-import type { Notice } from "./settings.ts";
+import type { SecurityConfig, ServerUrl } from "../server/index.ts";
 import {
   isTlsConfigured,
   readTlsShape,
   tlsFlag,
   type TlsRole,
   type TlsSettings,
-} from "./tls/index.ts";
-import type { ServerUrl } from "./urls.ts";
-
-export interface SecurityConfig {
-  /** Of the ports of clients; undefined when no certificate was asked for. */
-  readonly clientTls: TlsSettings | undefined;
-  /** Of the ports between members. */
-  readonly peerTls: TlsSettings | undefined;
-  readonly selfSignedValidityYears: number;
-  /** Origins whose pages may call over HTTP; `*` for all. */
-  readonly corsOrigins: readonly string[];
-  /** Host names that plain HTTP requests may be for; `*` for all. */
-  readonly hostNamesAllowed: readonly string[];
-}
+} from "../tls/index.ts";
+import { ConfigError } from "./config-error.ts";
+import type { SettingReader } from "./setting-reader.ts";
+import type { Notice } from "./settings.ts";
 
 /** Throws ConfigError. */
 export function readSecurity(read: SettingReader): SecurityConfig {

@@ -1,9 +1,9 @@
 // Typed access to settings, with the defaults of the flag table.
 
+import { parseUrls, type ServerUrl } from "../server/index.ts";
 import { ConfigError } from "./config-error.ts";
 import { type Flag, lookUpFlag } from "./flags/index.ts";
 import type { Settings } from "./settings.ts";
-import { parseUrls, type ServerUrl } from "./urls.ts";
 import { parseBool, parseDurationMs, parseList, parseWhole } from "./values.ts";
 
 /** Every method takes the name of a flag; those that read numbers throw ConfigError. */

@@ -3,30 +3,24 @@
 
 import { randomBytes } from "node:crypto";
 import { SeededRng } from "../base/index.ts";
-import { countingReads, EtcdSnapshot } from "../etcd-snapshot/index.ts";
+import { EtcdSnapshot } from "../etcd-snapshot/index.ts";
 import type { SnapshotStatus } from "../etcd-snapshot/index.ts";
 import { restoreSnapshot } from "../node/index.ts";
 import type { Restored, RestoreOptions } from "../node/index.ts";
+import { parseUrls } from "../server/index.ts";
 import { openFile } from "../storage/index.ts";
 import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
-import { parseUrls } from "./urls.ts";
 
 /** Reads all of the file; a hash behind it is not asked for, as etcdctl does not. */
-export async function statusOfSnapshot(
-  path: string,
-  onProgress: (bytes: number, total: number) => void,
-): Promise<SnapshotStatus> {
+export async function statusOfSnapshot(path: string): Promise<SnapshotStatus> {
   const file = await openFile(path);
   try {
-    const source = countingReads(file, (bytes) => onProgress(bytes, file.sizeBytes));
-    const snapshot = await EtcdSnapshot.open(source, { skipHashCheck: true });
+    const snapshot = await EtcdSnapshot.open(file, { skipHashCheck: true });
     return await snapshot.status();
   } finally {
     await file.close();
   }
 }
-
-export { defragmentData, hashOffline } from "../node/index.ts";
 
 export type RestoreFlags = Omit<RestoreOptions, "members" | "rng"> & {
   readonly initialCluster: string;

@@ -1,9 +1,9 @@
 // Reading the text of one value, by the rules of Go's flag package and of etcd. Each function
 // throws ConfigError with what was expected; the caller adds where the text came from.
 
+import { parseUrls } from "../server/index.ts";
 import { ConfigError, quoted } from "./config-error.ts";
 import type { Flag } from "./flags/index.ts";
-import { parseUrls } from "./urls.ts";
 
 const trueTexts = new Set(["1", "t", "T", "TRUE", "true", "True"]);
 const falseTexts = new Set(["0", "f", "F", "FALSE", "false", "False"]);

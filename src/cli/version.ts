@@ -1,14 +1,8 @@
-// Which version this is, from package.json, two folders up in the sources and when built.
+// What --version prints.
 
-import { readFileSync } from "node:fs";
+import { quorateVersion } from "../server/index.ts";
 
-/** Quorate's own version. */
-export function quorateVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { readonly version: string }).version;
-}
-
-/** What --version prints; scripts written for etcd look for the line with etcd's version. */
+/** Scripts written for etcd look for the line with etcd's version. */
 export function versionText(etcdVersion: string): string {
   return `quorate Version: ${quorateVersion()}\netcd Version: ${etcdVersion}\n`;
 }

@@ -179,6 +179,14 @@ export class ClientPort {
     return this.#closing;
   }
 
+  /** Closes everything at once and says nothing, as the end of the process would. */
+  abort(): Promise<void> {
+    for (const socket of this.#sockets) {
+      socket.destroy();
+    }
+    return this.close(0);
+  }
+
   async #close(graceMs: number): Promise<void> {
     const stopped = [...this.#servers].map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),

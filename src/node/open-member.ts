@@ -1,18 +1,13 @@
-// A member's data directory, made on the first start and opened on every other, with the state
-// that it holds.
+// A member's disk, filled on the first start and opened on every other, with the state that it
+// holds.
 
 import { StorageError, compareIds, idToHex } from "../base/index.ts";
 import type { ClusterId, HardState, LogIndex, MemberId, Rng, SnapshotMeta } from "../base/index.ts";
 import { Membership } from "../membership/index.ts";
 import { bootstrapState, emptyConf, joinState } from "../raft/index.ts";
 import { type PeerTransport, tcpTransport } from "../peer/index.ts";
-import {
-  createDataDirectory,
-  hasDataDirectory,
-  openDataDirectory,
-  withAdvice,
-} from "../storage/index.ts";
-import type { DataDirectory } from "../storage/index.ts";
+import { withAdvice } from "../storage/index.ts";
+import type { DataDirectory, MemberDisk } from "../storage/index.ts";
 import type { Member } from "./handle.ts";
 import { deriveClusterId, deriveMemberId } from "./ids.ts";
 import { findCluster } from "./join.ts";
@@ -47,31 +42,33 @@ export interface OpenedMember {
 }
 
 /**
- * Opens the directory at `path`, after making it from `founding` if there is none. Throws
+ * Opens what is on the disk, after making it from `founding` if there is nothing. Throws
  * StorageError, in words for the operator, when it is in use, foreign or not to be trusted.
  */
 export async function openMember(
-  path: string,
+  place: MemberDisk,
   name: string,
   founding: Founding,
   rng: Rng,
   options: StateOptions,
 ): Promise<OpenedMember> {
-  if (!(await hasDataDirectory(path))) {
-    await (founding.state === "new" ? found : join)(path, name, founding, rng);
+  if (!(await place.hasData())) {
+    await (founding.state === "new" ? found : join)(place, name, founding, rng);
   }
-  const disk = await openDataDirectory(path);
+  const disk = await place.open();
   try {
     const opened = await openState(disk.engine, options);
     const { clusterId, memberId } = disk.recovered.identity;
-    checkPosition(path, disk, opened);
+    checkPosition(place.name, disk, opened);
     if (founding.forceNewCluster) {
       if (opened.state.membership.isRemoved(memberId)) {
-        throw new StorageError(`${path} belongs to a member that was removed from its cluster`);
+        throw new StorageError(
+          `${place.name} belongs to a member that was removed from its cluster`,
+        );
       }
       return { clusterId, memberId, disk, opened: await standAlone(disk, memberId, options) };
     }
-    checkCluster(path, opened.state.membership, founding);
+    checkCluster(place.name, opened.state.membership, founding);
     return { clusterId, memberId, disk, opened };
   } catch (error) {
     await disk.close();
@@ -79,9 +76,9 @@ export async function openMember(
   }
 }
 
-async function found(path: string, name: string, founding: Founding, rng: Rng): Promise<void> {
+async function found(place: MemberDisk, name: string, founding: Founding, rng: Rng): Promise<void> {
   const { identity, membership, hardState, snapshot } = foundingState({ ...founding, name });
-  await createDataDirectory(path, {
+  await place.create({
     identity,
     salt: rng.next(),
     hardState,
@@ -122,7 +119,7 @@ export function foundingState(
 }
 
 /** The first start of a member that was added to a running cluster: it has nothing yet. */
-async function join(path: string, name: string, founding: Founding, rng: Rng): Promise<void> {
+async function join(place: MemberDisk, name: string, founding: Founding, rng: Rng): Promise<void> {
   const own = founding.members.find((member) => member.name === name)?.peerUrls ?? [];
   const urls = founding.members.flatMap((member) => member.peerUrls);
   const { clusterId, members, self } = await findCluster(
@@ -136,7 +133,7 @@ async function join(path: string, name: string, founding: Founding, rng: Rng): P
     { stored: false },
   );
   const at: SnapshotMeta = { index: applied, term: hardState.term, conf };
-  await createDataDirectory(path, {
+  await place.create({
     identity: { clusterId, memberId: self },
     salt: rng.next(),
     hardState,

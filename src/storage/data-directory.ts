@@ -75,6 +75,28 @@ export interface DataDirectory {
   close(): Promise<void>;
 }
 
+/** Where a member keeps its data: a directory, or the memory of this process. */
+export interface MemberDisk {
+  /** What to call it in a message. */
+  readonly name: string;
+  /** As hasDataDirectory. */
+  hasData(): Promise<boolean>;
+  /** As createDataDirectory. */
+  create(contents: NewDataDirectory): Promise<void>;
+  /** As openDataDirectory. */
+  open(): Promise<DataDirectory>;
+}
+
+/** The directory at `path`, which need not be there yet. */
+export function diskAt(path: string): MemberDisk {
+  return {
+    name: path,
+    hasData: () => hasDataDirectory(path),
+    create: (contents) => createDataDirectory(path, contents),
+    open: () => openDataDirectory(path),
+  };
+}
+
 /**
  * Whether `path` holds a member's data. False when it is absent, empty, or was left by a creation
  * that a crash cut short; throws StorageError when something else is there.
@@ -304,7 +326,7 @@ function checkIdentity(path: string, found: WalIdentity, expected: Partial<WalId
 }
 
 /** A crash between putting a received state in place and telling the log: the log is told now. */
-async function finishInstall(
+export async function finishInstall(
   wal: Wal,
   recovered: WalRecovered,
   installed: SnapshotMeta | undefined,

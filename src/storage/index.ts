@@ -8,7 +8,8 @@
 //   start. On LevelDB (level-engine.ts) or in memory (memory-engine.ts), one suite for both.
 // - A state on its way between members: snapshot-stream.ts.
 // - A backup while it is made, and one to be restored: byte-files.ts.
-// - All of it in one place, owned by one process: data-directory.ts. Looked at without changing a
+// - All of it in one place, owned by one process: data-directory.ts, or without any files
+//   memory-disk.ts. Looked at without changing a
 //   byte: inspect-directory.ts.
 //
 // Rules:
@@ -29,12 +30,23 @@
 
 export { openFile } from "./byte-files.ts";
 export type { ReadableFile, ScratchFile } from "./byte-files.ts";
-export { createDataDirectory, hasDataDirectory, openDataDirectory } from "./data-directory.ts";
-export type { DataDirectory, NewDataDirectory, ReceivedState } from "./data-directory.ts";
+export {
+  createDataDirectory,
+  diskAt,
+  hasDataDirectory,
+  openDataDirectory,
+} from "./data-directory.ts";
+export type {
+  DataDirectory,
+  MemberDisk,
+  NewDataDirectory,
+  ReceivedState,
+} from "./data-directory.ts";
 export { describeIdentity, inspectDirectory, problemOf } from "./inspect-directory.ts";
 export type { Finding, InspectedDirectory, Report } from "./inspect-directory.ts";
 export { createLevelEngine, openLevelEngine } from "./level-engine.ts";
 export { LogImage } from "./log-image.ts";
+export { MemoryDisk } from "./memory-disk.ts";
 export { createMemoryEngine } from "./memory-engine.ts";
 export { createWal, openWal } from "./open-wal.ts";
 export type { WalBeginning, WalOptions } from "./open-wal.ts";

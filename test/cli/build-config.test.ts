@@ -12,7 +12,7 @@ import {
   type ServerConfig,
 } from "../../src/cli/index.ts";
 import { editDistance, suggest } from "../../src/cli/suggest.ts";
-import { parseUrls } from "../../src/cli/urls.ts";
+import { parseUrls } from "../../src/server/urls.ts";
 import { parseDurationMs, parseSizeBytes } from "../../src/cli/values.ts";
 
 function configOf(...args: string[]): ServerConfig {

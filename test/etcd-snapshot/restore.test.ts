@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SeededRng } from "../../src/base/index.ts";
 import { openMember, restoreSnapshot } from "../../src/node/index.ts";
 import type { RestoreOptions } from "../../src/node/index.ts";
+import { diskAt } from "../../src/storage/index.ts";
 import { SnapshotRequest, SnapshotResponse } from "../../src/wire/index.ts";
 import { Client, credentials } from "@grpc/grpc-js";
 import { KvClient } from "../support/kv-client.ts";
@@ -83,7 +84,7 @@ async function restore(file: Uint8Array, options: Partial<RestoreOptions> = {}):
 
 async function pointOf(dataDirectory: string): Promise<Written> {
   const { disk, opened } = await openMember(
-    dataDirectory,
+    diskAt(dataDirectory),
     "default",
     {
       members: [{ name: "default", peerUrls: ["http://localhost:2380"] }],

@@ -11,8 +11,8 @@ import {
   sequence,
   toPem,
   unsignedInteger,
-} from "../../src/cli/tls/der.ts";
-import { makeCertificate, nameOf, type SubjectName } from "../../src/cli/tls/x509.ts";
+} from "../../src/tls/der.ts";
+import { makeCertificate, nameOf, type SubjectName } from "../../src/tls/x509.ts";
 
 const dayMs = 24 * 3_600_000;
 

@@ -33,9 +33,15 @@ export const layers: Readonly<Record<string, Layer>> = {
   node: { level: 4, folders: belowNode, packages: ["node"] },
   api: { level: 5, folders: ["base", "wire", "grpc"], packages: ["node"] },
   http: { level: 5, folders: ["base", "wire"], packages: ["node"] },
-  cli: {
+  tls: { level: 2, folders: ["base"], packages: ["node"] },
+  server: {
     level: 6,
-    folders: [...belowNode, "node", "grpc", "api", "http", "client"],
+    folders: ["base", "peer", "storage", "grpc", "tls", "node", "api", "http"],
+    packages: ["node"],
+  },
+  cli: {
+    level: 7,
+    folders: [...belowNode, "node", "grpc", "tls", "api", "http", "client", "server"],
     packages: ["node", "pino", "yaml", "yargs"],
   },
 };

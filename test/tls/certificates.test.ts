@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SeededRng, silentLogger } from "../../src/base/index.ts";
-import { derTime, objectId, readDer, toPem, unsignedInteger } from "../../src/cli/tls/der.ts";
-import { addressRefusal, readTlsShape, withSelfSigned } from "../../src/cli/tls/index.ts";
-import { readRevocationLists } from "../../src/cli/tls/revocation.ts";
+import { derTime, objectId, readDer, toPem, unsignedInteger } from "../../src/tls/der.ts";
+import { addressRefusal, readTlsShape, withSelfSigned } from "../../src/tls/index.ts";
+import { readRevocationLists } from "../../src/tls/revocation.ts";
 import { CertificateFolder } from "../support/certificates.ts";
 import { tlsSettings } from "./settings.ts";
 

@@ -1,7 +1,7 @@
 // TlsSettings and a log for tests.
 
 import type { Logger } from "../../src/base/index.ts";
-import { readTlsShape, type TlsSettings } from "../../src/cli/tls/index.ts";
+import { readTlsShape, type TlsSettings } from "../../src/tls/index.ts";
 
 export function tlsSettings(changes: Partial<TlsSettings> = {}): TlsSettings {
   return {

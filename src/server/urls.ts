@@ -2,7 +2,7 @@
 // texts of the errors are etcd's (client/pkg/types/urls.go, server/embed/config.go).
 
 import { isIP } from "node:net";
-import { ConfigError } from "./config-error.ts";
+import { ConfigError } from "../base/index.ts";
 
 /** One address to listen on or to be reached at. */
 export interface ServerUrl {

@@ -4,19 +4,18 @@
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type JwtOptions, JwtTokens } from "../api/index.ts";
-import type { Logger } from "../base/index.ts";
+import { ConfigError, type Logger } from "../base/index.ts";
 import type { TlsDoor } from "../grpc/index.ts";
 import { type PeerTransport, tcpTransport, tlsTransport } from "../peer/index.ts";
-import { hasDataDirectory } from "../storage/index.ts";
-import type { ServerConfig } from "./config.ts";
-import { ConfigError } from "./config-error.ts";
+import type { MemberDisk } from "../storage/index.ts";
 import {
   addressRefusal,
   systemResolver,
   TlsCredentials,
   type TlsSettings,
   withSelfSigned,
-} from "./tls/index.ts";
+} from "../tls/index.ts";
+import type { ServerConfig } from "./config.ts";
 
 export interface Security {
   /** Of the ports of clients; undefined where there is no TLS. */
@@ -29,13 +28,19 @@ export interface Security {
 }
 
 /** Throws ConfigError or StorageError, in words for the operator. */
-export async function openSecurity(config: ServerConfig, logger: Logger): Promise<Security> {
+export async function openSecurity(
+  config: ServerConfig,
+  disk: MemberDisk,
+  logger: Logger,
+): Promise<Security> {
   const jwt = config.jwt && openJwt(config.jwt);
   const given = [config.clientTls, config.peerTls].map((settings) =>
     settings === undefined || settings.auto ? undefined : new TlsCredentials(settings, logger),
   );
-  const isFirstStart = !(await hasDataDirectory(config.dataDir));
-  makeParent(config.dataDir);
+  const isFirstStart = !(await disk.hasData());
+  if (config.dataDir !== "") {
+    makeParent(config.dataDir);
+  }
   const client = given[0] ?? selfSigned(config, config.clientTls, clientHosts(config), logger);
   const peer = given[1] ?? selfSigned(config, config.peerTls, peerHosts(config), logger);
   return {

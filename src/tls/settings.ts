@@ -1,6 +1,6 @@
 // What the flags say of TLS on one kind of port, and the words for versions and cipher suites.
 
-import { ConfigError, quoted } from "../config-error.ts";
+import { ConfigError, quoted } from "../base/index.ts";
 
 /** Which ports: those of clients, or those between members. */
 export type TlsRole = "client" | "peer";

@@ -14,7 +14,7 @@ import {
   type TlsOptions,
   type TLSSocket,
 } from "node:tls";
-import type { Logger } from "../../base/index.ts";
+import type { Logger } from "../base/index.ts";
 import { filesOf, loadMaterial, type TlsMaterial } from "./material.ts";
 import { serialText } from "./revocation.ts";
 import type { TlsSettings } from "./settings.ts";

@@ -4,7 +4,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
-import { ConfigError } from "../config-error.ts";
+import { ConfigError } from "../base/index.ts";
 import { pemBlocks, toPem } from "./der.ts";
 import { readRevocationLists, type RevokedSerials } from "./revocation.ts";
 import { type TlsSettings, tlsFlag } from "./settings.ts";

@@ -55,13 +55,24 @@ export class ClientPorts {
     ];
   }
 
-  /** Rejects with ListenError when an address cannot be had. */
-  async listen(): Promise<void> {
+  /**
+   * Rejects with ListenError when an address cannot be had. Resolves with the port that each
+   * address got, by host and port as they were asked for.
+   */
+  async listen(): Promise<ReadonlyMap<string, number>> {
+    const got = new Map<string, number>();
     for (const { port, urls } of this.#entries) {
       for (const address of addressesOf(urls)) {
-        await port.listen(address);
+        const bound = await port.listen(address);
+        got.set(`${address.host} ${address.port}`, bound.port);
       }
     }
+    return got;
+  }
+
+  /** As ClientPort.abort, of all. */
+  async abort(): Promise<void> {
+    await Promise.all(this.#entries.map(({ port }) => port.abort()));
   }
 
   /** As ClientPort.close, of all. */
