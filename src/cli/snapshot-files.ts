@@ -3,7 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import { SeededRng } from "../base/index.ts";
-import { EtcdSnapshot } from "../etcd-snapshot/index.ts";
+import { countingReads, EtcdSnapshot } from "../etcd-snapshot/index.ts";
 import type { SnapshotStatus } from "../etcd-snapshot/index.ts";
 import { restoreSnapshot } from "../node/index.ts";
 import type { Restored, RestoreOptions } from "../node/index.ts";
@@ -12,15 +12,21 @@ import { openFile } from "../storage/index.ts";
 import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
 
 /** Reads all of the file; a hash behind it is not asked for, as etcdctl does not. */
-export async function statusOfSnapshot(path: string): Promise<SnapshotStatus> {
+export async function statusOfSnapshot(
+  path: string,
+  onProgress: (bytes: number, total: number) => void,
+): Promise<SnapshotStatus> {
   const file = await openFile(path);
   try {
-    const snapshot = await EtcdSnapshot.open(file, { skipHashCheck: true });
+    const source = countingReads(file, (bytes) => onProgress(bytes, file.sizeBytes));
+    const snapshot = await EtcdSnapshot.open(source, { skipHashCheck: true });
     return await snapshot.status();
   } finally {
     await file.close();
   }
 }
+
+export { defragmentData, hashOffline } from "../node/index.ts";
 
 export type RestoreFlags = Omit<RestoreOptions, "members" | "rng"> & {
   readonly initialCluster: string;
