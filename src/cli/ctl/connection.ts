@@ -1,8 +1,8 @@
 // How to reach the cluster: endpoints, TLS and user, from the global flags.
 
+import { resolveSrv } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import type { ClientOptions } from "../../client/index.ts";
-import { type SrvResolver, systemSrvResolver } from "../srv-discovery.ts";
 import { CommandError, exitCodes, textOf } from "./failure.ts";
 import { goQuoteText } from "./go-text.ts";
 import type { Io } from "./io.ts";
@@ -86,12 +86,17 @@ export async function readUser(
     : { username: user.slice(0, colon), password: user.slice(colon + 1) };
 }
 
+/** Looks up SRV records. */
+export type ResolveSrv = (
+  service: string,
+) => Promise<readonly { readonly name: string; readonly port: number }[]>;
+
 /** The endpoints that the SRV records of `domain` name. */
 export async function discoverEndpoints(
   domain: string,
   nameSuffix: string,
   insecure: boolean,
-  resolver: SrvResolver,
+  resolve: ResolveSrv,
 ): Promise<string[]> {
   const suffix = nameSuffix === "" ? "" : `-${nameSuffix}`;
   const services: [scheme: string, service: string][] = [
@@ -104,7 +109,7 @@ export async function discoverEndpoints(
   const failures: string[] = [];
   for (const [scheme, service] of services) {
     try {
-      const records = await resolver.recordsOf(service);
+      const records = await resolve(service);
       found.push(
         ...records.map(({ name, port }) => `${scheme}://${name.replace(/\.$/, "")}:${port}`),
       );
@@ -125,7 +130,7 @@ export async function discoverEndpoints(
 export async function connectionOf(
   settings: Settings,
   io: Io,
-  resolver: SrvResolver = systemSrvResolver,
+  resolve: ResolveSrv = resolveSrv,
 ): Promise<Connection> {
   const domain = settings.text("discovery-srv");
   const insecureDiscovery = settings.bool("insecure-discovery");
@@ -136,7 +141,7 @@ export async function connectionOf(
           domain,
           settings.text("discovery-srv-name"),
           insecureDiscovery,
-          resolver,
+          resolve,
         );
   endpoints.forEach(checkEndpoint);
   if (endpoints.length === 0) {

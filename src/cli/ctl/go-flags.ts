@@ -166,6 +166,26 @@ export function durationFault(text: string): string | undefined {
   return undefined;
 }
 
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** The milliseconds of a text that is a duration. */
+export function durationMs(text: string): number {
+  let total = 0;
+  for (const [, amount, unit = ""] of text.matchAll(/([\d.]+)([a-zµμ]+)/g)) {
+    total += Number(amount) * (unitMs[unit] ?? 0);
+  }
+  return text.startsWith("-") ? -total : total;
+}
+
 const int64Max = 2n ** 63n - 1n;
 
 function checkFlag(flag: ReadFlag, text: string): void {

@@ -1,9 +1,8 @@
 // quoratectl: a command line to a verb, a verb's failure to an exit code.
 
 import { inspect } from "node:util";
-import { DecodeError, StorageError } from "../../base/index.ts";
+import { ConfigError, DecodeError, StorageError } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
-import { ConfigError } from "../config-error.ts";
 import { type Arguments, Context } from "./context.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { argumentsOf, boolOf, type ReadFlag, readLine } from "./go-flags.ts";

@@ -2,9 +2,8 @@
 // and what else stands behind them. The first that has a value wins.
 
 import { CommandError, exitCodes } from "./failure.ts";
-import { boolOf, flagFault, type ReadFlag } from "./go-flags.ts";
+import { boolOf, durationMs, flagFault, type ReadFlag } from "./go-flags.ts";
 import { goQuoteText } from "./go-text.ts";
-import { parseDurationMs, parseList } from "../values.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -175,10 +174,12 @@ export class Settings {
   }
 
   durationMs(name: string): number {
-    return parseDurationMs(this.text(name));
+    return durationMs(this.text(name));
   }
 
+  /** The parts between commas, without repetitions and empty ones. */
   list(name: string): string[] {
-    return parseList(this.text(name));
+    const parts = this.text(name).split(",");
+    return [...new Set(parts.map((part) => part.trim()))].filter((part) => part !== "");
   }
 }

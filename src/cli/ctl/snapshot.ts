@@ -3,9 +3,8 @@
 import { createHash } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { DecodeError, equalBytes, StorageError } from "../../base/index.ts";
+import { ConfigError, DecodeError, equalBytes, StorageError } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
-import { ConfigError } from "../config-error.ts";
 import { endpointsOf } from "./cluster.ts";
 import { type Arguments, type Context, positionals, textFlag, wholeFlag } from "./context.ts";
 import { CommandError, exitCodes, textOf } from "./failure.ts";

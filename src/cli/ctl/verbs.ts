@@ -9,6 +9,7 @@
 // is and which colours it has. What takes long takes a line of `context.progress()` and stops at
 // `context.io.interruption()`. It fails with CommandError (failure.ts), which has the exit code.
 
+import { checkVerbs } from "./check.ts";
 import { clusterVerbs } from "./cluster.ts";
 import { electVerbs } from "./elect.ts";
 import { keyVerbs } from "./keys.ts";
@@ -19,6 +20,7 @@ import { ownVerbs } from "./own-verbs.ts";
 import { snapshotVerbs } from "./snapshot.ts";
 import { txnVerbs } from "./txn.ts";
 import type { Verb } from "./verb.ts";
+import { versionVerbs } from "./version.ts";
 import { watchVerbs } from "./watch.ts";
 
 export const verbs: readonly Verb[] = [
@@ -31,6 +33,8 @@ export const verbs: readonly Verb[] = [
   ...memberVerbs,
   ...clusterVerbs,
   ...snapshotVerbs,
+  ...checkVerbs,
+  ...versionVerbs,
   ...ownVerbs,
 ];
 
@@ -41,4 +45,5 @@ export const families: Readonly<Record<string, string>> = {
   endpoint: "Endpoints",
   alarm: "Alarms",
   snapshot: "Backups",
+  check: "Checks of a cluster under load",
 };

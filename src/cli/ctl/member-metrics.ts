@@ -1,0 +1,65 @@
+// What a member says of itself at /metrics, which is served beside the API.
+
+import { get as getPlain } from "node:http";
+import { get as getSecure } from "node:https";
+import type { Connection } from "./connection.ts";
+import { CommandError, exitCodes, textOf } from "./failure.ts";
+
+const timeoutMs = 5_000;
+
+/** The text of /metrics at an endpoint. Fails with CommandError. */
+export async function metricsText(connection: Connection, endpoint: string): Promise<string> {
+  const { tls } = connection;
+  const hasScheme = /^https?:\/\//.test(endpoint);
+  const base = hasScheme ? endpoint : `${tls === undefined ? "http" : "https"}://${endpoint}`;
+  const url = new URL("/metrics", base);
+  const options = {
+    timeout: timeoutMs,
+    agent: false as const,
+    ...(tls?.ca === undefined ? {} : { ca: Buffer.from(tls.ca) }),
+    ...(tls?.certificate === undefined ? {} : { cert: Buffer.from(tls.certificate) }),
+    ...(tls?.privateKey === undefined ? {} : { key: Buffer.from(tls.privateKey) }),
+    ...(tls?.serverName === undefined ? {} : { servername: tls.serverName }),
+    ...(tls?.insecureSkipVerify === true ? { rejectUnauthorized: false } : {}),
+  };
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      const request = (url.protocol === "https:" ? getSecure : getPlain)(url, options, (reply) => {
+        let text = "";
+        reply.setEncoding("utf8").on("data", (chunk: string) => {
+          text += chunk;
+        });
+        reply.once("error", reject);
+        reply.once("end", () => {
+          if (reply.statusCode === 200) {
+            resolve(text);
+          } else {
+            reject(new Error(`${url.href} answered ${reply.statusCode}`));
+          }
+        });
+      });
+      request.once("timeout", () => request.destroy(new Error(`${url.href} does not answer`)));
+      request.once("error", reject);
+    });
+  } catch (error) {
+    throw new CommandError(
+      exitCodes.error,
+      `cannot read metrics: ${textOf(error)}`,
+      "the first of --endpoints must serve /metrics beside the API",
+      { cause: error },
+    );
+  }
+}
+
+/** How much memory the process at an endpoint has. Fails with CommandError. */
+export async function residentBytes(connection: Connection, endpoint: string): Promise<number> {
+  const text = await metricsText(connection, endpoint);
+  const value = Number(/^process_resident_memory_bytes (\S+)$/m.exec(text)?.[1]);
+  if (!(value > 0)) {
+    throw new CommandError(
+      exitCodes.error,
+      `${endpoint} has no metric process_resident_memory_bytes`,
+    );
+  }
+  return value;
+}
