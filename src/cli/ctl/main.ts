@@ -9,14 +9,8 @@ import { argumentsOf, boolOf, type ReadFlag, readLine } from "./go-flags.ts";
 import { helpText } from "./help.ts";
 import { hintOf } from "./hints.ts";
 import type { Io } from "./io.ts";
-import {
-  type Environment,
-  environmentLayer,
-  flagLayer,
-  globalFlags,
-  Settings,
-  variableOf,
-} from "./settings.ts";
+import { type Environment, globalFlags, variableOf } from "./settings.ts";
+import { settingsOf } from "./settings-of.ts";
 import type { Verb } from "./verb.ts";
 import { verbs } from "./verbs.ts";
 import { nameVerb } from "./words.ts";
@@ -49,11 +43,7 @@ async function run(args: readonly string[], environment: Environment, io: Io): P
   if (verb === undefined || boolOf(line.flags.get("help") ?? "") === true) {
     return io.write(await helpText(path, io));
   }
-  const settings = new Settings([
-    flagLayer(line.flags),
-    environmentLayer("QUORATECTL_", environment),
-    environmentLayer("ETCDCTL_", environment),
-  ]);
+  const settings = settingsOf(line.flags, environment, path[0] !== "context");
   await runVerb(verb, argumentsOf(line, verb.flags), new Context(settings, environment, io));
 }
 

@@ -1,5 +1,7 @@
 // The verbs that etcdctl does not have, those of etcdutl, and make-mirror.
 
+import { completionVerbs } from "./completion.ts";
+import { contextVerbs } from "./context-verbs.ts";
 import { editVerbs } from "./edit.ts";
 import { mirrorVerbs } from "./mirror.ts";
 import { offlineVerbs } from "./offline.ts";
@@ -15,4 +17,6 @@ export const ownVerbs: readonly Verb[] = [
   ...treeVerbs,
   ...editVerbs,
   ...revisionVerbs,
+  ...contextVerbs,
+  ...completionVerbs,
 ];

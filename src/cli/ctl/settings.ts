@@ -100,6 +100,12 @@ export const globalFlags: readonly GlobalFlag[] = [
   ...certificates,
   ...discovery,
   ...limits,
+  {
+    name: "context",
+    kind: "text",
+    default: "",
+    doc: "Named context to take flags from; see context list",
+  },
   { name: "debug", kind: "bool", default: "false", doc: "Print settings, and all of an error" },
 ];
 
@@ -161,6 +167,11 @@ export class Settings {
       }
     }
     return flag.default;
+  }
+
+  /** Its value, unless it is not given anywhere. */
+  given(name: string): string | undefined {
+    return this.isSet(name) ? this.text(name) : undefined;
   }
 
   /** Whether it is given anywhere. */

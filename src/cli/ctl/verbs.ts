@@ -46,4 +46,5 @@ export const families: Readonly<Record<string, string>> = {
   alarm: "Alarms",
   snapshot: "Backups",
   check: "Checks of a cluster under load",
+  context: "Named contexts: clusters and how to reach them",
 };
