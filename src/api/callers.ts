@@ -9,10 +9,9 @@ import { type Caller, type ErrorCode, nobody, QuorateError } from "../base/index
 import type { CallContext } from "../grpc/index.ts";
 import type { NodeHandle } from "../node/handle.ts";
 import type { JwtTokens } from "./jwt.ts";
+import { parseSimpleToken } from "./simple-token.ts";
 
 const bearer = "Bearer ";
-/** etcd's simple tokens end in the log index of the command that issued them. */
-const simpleToken = /^[A-Za-z]+\.(\d{1,15})$/;
 
 /** Throws what a check answered, if it was not "yes". */
 export function permit(refusal: ErrorCode | undefined): void {
@@ -60,8 +59,12 @@ export class Callers {
     if (token === undefined || this.#jwt !== undefined) {
       return false;
     }
-    const index = Number(simpleToken.exec(token)?.[1] ?? 0);
-    return index > this.#handle.status().applied && this.#handle.userOfToken(token) === undefined;
+    const simple = parseSimpleToken(token);
+    return (
+      simple !== undefined &&
+      simple.index > this.#handle.status().applied &&
+      this.#handle.userOfToken(simple.stored) === undefined
+    );
   }
 
   #ofToken(token: string, revision: number): Caller {
@@ -76,7 +79,8 @@ export class Callers {
       }
       return caller;
     }
-    const user = this.#handle.userOfToken(token);
+    const simple = parseSimpleToken(token);
+    const user = simple === undefined ? undefined : this.#handle.userOfToken(simple.stored);
     if (user === undefined) {
       throw new QuorateError("invalidAuthToken");
     }

@@ -9,13 +9,14 @@
 // minutes, as a keyed digest and only together with the hash it fits: clients that log in often
 // need no bcrypt, and one that knows its password does not wait for others at its address.
 
-import { createHmac, randomBytes, randomInt, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { fromUtf8, QuorateError, utf8 } from "../base/index.ts";
 import type { CallContext } from "../grpc/index.ts";
 import { TokenIssue } from "../wire/index.ts";
 import type { ApiContext } from "./context.ts";
 import { expectKind } from "./errors.ts";
 import { bcryptCostDefault, passwordBytesMax } from "./password-hasher.ts";
+import { digestOf, randomLetters } from "./simple-token.ts";
 
 const failuresMax = 5;
 const failuresWindowMs = 10_000;
@@ -24,9 +25,6 @@ const rememberedMax = 1_000;
 const rememberedMs = 300_000;
 /** Users may change while a password is compared; not this often. */
 const attemptsMax = 8;
-
-const tokenLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-const tokenLettersCount = 16;
 
 interface Remembered {
   readonly hash: string;
@@ -139,8 +137,11 @@ export class Login {
       }
       return jwt.sign(name, authRevision);
     }
-    const body = TokenIssue.encode({ name, prefix: randomPrefix(), authRevision });
-    return expectKind(await handle.propose("tokenIssue", body), "token").token;
+    const letters = randomLetters();
+    const prefix = digestOf(letters);
+    const body = TokenIssue.encode({ name, prefix, authRevision });
+    const { token } = expectKind(await handle.propose("tokenIssue", body), "token");
+    return letters + token.slice(prefix.length);
   }
 
   #digest(password: string): Buffer {
@@ -189,12 +190,4 @@ function dropOldest(map: Map<string, unknown>, sizeMax: number): void {
 /** Without the port, which a client may change at will. */
 function addressOf(call: CallContext): string {
   return call.peer.address.replace(/:\d+$/, "");
-}
-
-function randomPrefix(): string {
-  let prefix = "";
-  for (let i = 0; i < tokenLettersCount; i++) {
-    prefix += tokenLetters.charAt(randomInt(tokenLetters.length));
-  }
-  return prefix;
 }

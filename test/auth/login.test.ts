@@ -67,6 +67,9 @@ describe("a login", () => {
     expect(first).toMatch(/^[A-Za-z]{16}\.12$/);
     expect(await logIn("user", "right")).not.toBe(first);
     expect(issued.map(({ name }) => name)).toEqual(["user", "user"]);
+    // The command, which is written down, has a digest of the letters.
+    expect(issued[0]?.prefix).toMatch(/^[\w-]{43}$/);
+    expect(issued[0]?.prefix).not.toContain(first.slice(0, 16));
   });
 
   it("compares once what is remembered, and again when the password is another", async () => {
