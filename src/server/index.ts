@@ -30,6 +30,9 @@ export type {
   ServerConfig,
 } from "./config.ts";
 export type { MemberServer, ServerParts } from "./member-server.ts";
+export { configOf } from "./node-options.ts";
+export type { NodeOptions } from "./node-options.ts";
+export { EmbeddedNode, startNode } from "./start-node.ts";
 export { startServer } from "./start-server.ts";
 export { checkAdvertisedUrls, parseUrls, toListenUrls } from "./urls.ts";
 export type { ServerUrl } from "./urls.ts";

@@ -13,7 +13,7 @@ import { AutoCompaction, openMember, peerMetrics, QuorateNode, realClock } from 
 import type { NodeConfig, NodeStatus, OpenedMember } from "../node/index.ts";
 import { TcpPeerNetwork } from "../peer/index.ts";
 import type { PeerTransport } from "../peer/index.ts";
-import { diskAt, type MemberDisk } from "../storage/index.ts";
+import { diskAt, type MemberDisk, MemoryDisk } from "../storage/index.ts";
 import { type HeldPeerPort, holdPeerPort, withBoundPorts } from "./bound-urls.ts";
 import { ClientPorts, isSplit } from "./client-ports.ts";
 import type { InitialMember, ServerConfig } from "./config.ts";
@@ -26,7 +26,7 @@ const drainMs = 2_000;
 
 /** What differs between the ways to run a server. */
 export interface ServerParts {
-  /** The directory of the configuration unless given. */
+  /** The configuration's directory, or new memory if it has none, unless given. */
   readonly disk?: MemberDisk | undefined;
   /** Stands between the member and its transport. */
   readonly wrapTransport?: ((transport: PeerTransport) => PeerTransport) | undefined;
@@ -41,7 +41,8 @@ export async function startServer(
   parts: ServerParts = {},
 ): Promise<MemberServer> {
   await checkPorts(given);
-  const disk = parts.disk ?? diskAt(given.dataDir);
+  const own = given.dataDir === "" ? new MemoryDisk() : diskAt(given.dataDir);
+  const disk = parts.disk ?? own;
   const security = await openSecurity(given, disk, logger);
   const wrap = parts.wrapTransport ?? ((transport) => transport);
   const held = await holdPeerPort(given, wrap(security.peerTransport));
