@@ -3,14 +3,21 @@
 import { utf8 } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
 import { AlarmRequestAlarmAction } from "../../wire/index.ts";
-import { type Arguments, type Context, memberArgument, wholeFlag } from "./context.ts";
+import {
+  type Arguments,
+  type Context,
+  hexFault,
+  isSet,
+  positionals,
+  wholeFlag,
+} from "./context.ts";
 import { CommandError, exitCodes, orFail, textOf } from "./failure.ts";
 import type { EndpointHash, EndpointHealth, EndpointStatus } from "./printer.ts";
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
 
 /** The endpoints of the flag, or with --cluster those of all members. */
 export async function endpointsOf(context: Context, argv: Arguments): Promise<readonly string[]> {
-  if (argv["cluster"] !== true) {
+  if (!isSet(argv, "cluster")) {
     return context.endpoints;
   }
   const call = context.client.memberList({});
@@ -104,12 +111,20 @@ async function endpointHealth(context: Context, argv: Arguments): Promise<void> 
   }
 }
 
-async function alarmList(context: Context): Promise<void> {
+function noArguments(argv: Arguments, verb: string): void {
+  if (positionals(argv).length > 0) {
+    throw new CommandError(exitCodes.badArguments, `${verb} command accepts no arguments`);
+  }
+}
+
+async function alarmList(context: Context, argv: Arguments): Promise<void> {
+  noArguments(argv, "alarm list");
   const call = context.client.alarm({ action: AlarmRequestAlarmAction.GET });
   context.printer().alarm(await orFail(call));
 }
 
-async function alarmDisarm(context: Context): Promise<void> {
+async function alarmDisarm(context: Context, argv: Arguments): Promise<void> {
+  noArguments(argv, "alarm disarm");
   const printer = context.printer();
   const { alarms } = await orFail(context.client.alarm({ action: AlarmRequestAlarmAction.GET }));
   for (const { memberId, alarm } of alarms) {
@@ -119,7 +134,15 @@ async function alarmDisarm(context: Context): Promise<void> {
 }
 
 async function moveLeader(context: Context, argv: Arguments): Promise<void> {
-  const target = memberArgument(argv);
+  const [text, ...rest] = positionals(argv);
+  if (text === undefined || rest.length > 0) {
+    throw new CommandError(exitCodes.badArguments, "move-leader command needs 1 argument");
+  }
+  const fault = hexFault(text);
+  if (fault !== undefined) {
+    throw new CommandError(exitCodes.badArguments, fault, "member list prints the ids");
+  }
+  const target = BigInt(`0x${text}`);
   const printer = context.printer();
   for (const endpoint of context.endpoints) {
     const status = await context.client.status(endpoint).catch(() => undefined);
@@ -131,7 +154,8 @@ async function moveLeader(context: Context, argv: Arguments): Promise<void> {
   }
   throw new CommandError(
     exitCodes.badArguments,
-    `no leader endpoint given at ${context.endpoints.join(",")}`,
+    `no leader endpoint given at [${context.endpoints.join(" ")}]`,
+    "give the leader's endpoint, or all: endpoint status --cluster shows who leads",
   );
 }
 

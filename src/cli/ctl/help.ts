@@ -28,15 +28,26 @@ function addFlags(parser: Argv, flags: readonly ShownFlag[], group: string): voi
   }
 }
 
-/** The help of what `path` names: everything, a family, or a verb. */
-export async function helpText(path: readonly string[], io: Io): Promise<string> {
-  const parser = yargs([])
+function parserOf(io: Io): Argv {
+  return yargs([])
     .scriptName("quoratectl")
     .locale("en")
     .exitProcess(false)
     .help(false)
     .version(false)
     .wrap(Math.min(columnsMax, io.terminal.output.columns));
+}
+
+/** The flags that every command has. */
+export async function globalFlagsText(io: Io): Promise<string> {
+  const parser = parserOf(io).usage("These flags can stand in every command.");
+  addFlags(parser, globalFlags, "Global flags:");
+  return `${await parser.getHelp()}\n`;
+}
+
+/** The help of what `path` names: everything, a family, or a verb. */
+export async function helpText(path: readonly string[], io: Io): Promise<string> {
+  const parser = parserOf(io);
   const verb = verbs.find(({ name }) => name === path.join(" "));
   if (verb === undefined) {
     describeFamily(parser, path);

@@ -1,7 +1,8 @@
 // lease grant, revoke, timetolive, list, keep-alive.
 
-import { type Arguments, type Context, leaseArgument, positionals } from "./context.ts";
+import { type Arguments, type Context, isSet, leaseArgument, positionals } from "./context.ts";
 import { CommandError, exitCodes, orFail } from "./failure.ts";
+import { flagFault } from "./go-flags.ts";
 import { leaseText } from "./go-text.ts";
 import { boolFlag, type Verb } from "./verb.ts";
 
@@ -16,11 +17,9 @@ function only(argv: Arguments, message: string): string {
 
 async function grant(context: Context, argv: Arguments): Promise<void> {
   const text = only(argv, "lease grant command needs TTL argument");
-  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
-    throw new CommandError(
-      exitCodes.badArguments,
-      `bad TTL (${JSON.stringify(text)}: expected whole seconds)`,
-    );
+  const fault = flagFault({ name: "ttl", kind: "whole" }, text);
+  if (fault !== undefined) {
+    throw new CommandError(exitCodes.badArguments, `bad TTL (${fault})`, "a TTL is whole seconds");
   }
   const call = context.client.leaseGrant({ ttl: Number(text) });
   const printer = context.printer();
@@ -38,7 +37,7 @@ async function revoke(context: Context, argv: Arguments): Promise<void> {
 
 async function timeToLive(context: Context, argv: Arguments): Promise<void> {
   const id = leaseArgument(only(argv, "lease timetolive command needs lease ID as argument"));
-  const keys = argv["keys"] === true;
+  const keys = isSet(argv, "keys");
   const call = context.client.leaseTimeToLive({ id, keys });
   context.printer().leaseTimeToLive(await orFail(call, exitCodes.badConnection), keys);
 }
@@ -50,7 +49,7 @@ async function list(context: Context): Promise<void> {
 async function keepAlive(context: Context, argv: Arguments): Promise<void> {
   const id = leaseArgument(only(argv, "lease keep-alive command needs lease ID as argument"));
   const printer = context.printer();
-  if (argv["once"] === true) {
+  if (isSet(argv, "once")) {
     const reply = await orFail(context.client.leaseKeepAliveOnce(id), exitCodes.badConnection);
     if (reply.ttl <= 0) {
       throw new CommandError(exitCodes.badConnection, "etcdserver: requested lease not found");

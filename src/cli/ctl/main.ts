@@ -6,7 +6,7 @@ import { ClientError } from "../../client/index.ts";
 import { type Arguments, Context } from "./context.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { argumentsOf, boolOf, type ReadFlag, readLine } from "./go-flags.ts";
-import { helpText } from "./help.ts";
+import { globalFlagsText, helpText } from "./help.ts";
 import { hintOf } from "./hints.ts";
 import type { Io } from "./io.ts";
 import { type Environment, globalFlags, variableOf } from "./settings.ts";
@@ -36,6 +36,9 @@ export async function runControl(
 async function run(args: readonly string[], environment: Environment, io: Io): Promise<void> {
   if (args[0] === "help") {
     return printHelp(args.slice(1), io);
+  }
+  if (args[0] === "options") {
+    return io.write(await globalFlagsText(io));
   }
   const { path, verb, rest } = nameVerb(args, verbs, [...globalFlags, helpFlag]);
   const flags = [...(verb?.flags ?? []), ...globalFlags, helpFlag];

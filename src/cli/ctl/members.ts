@@ -2,13 +2,29 @@
 
 import { utf8 } from "../../base/index.ts";
 import type { MemberAddResponse } from "../../wire/index.ts";
-import { type Arguments, type Context, memberArgument, positionals, textFlag } from "./context.ts";
+import {
+  type Arguments,
+  type Context,
+  isSet,
+  memberArgument,
+  positionals,
+  textFlag,
+} from "./context.ts";
 import { CommandError, exitCodes, orFail } from "./failure.ts";
 import { goQuote } from "./go-text.ts";
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
 
-async function list(context: Context): Promise<void> {
-  context.printer().memberList(await orFail(context.client.memberList({ linearizable: true })));
+async function list(context: Context, argv: Arguments): Promise<void> {
+  const consistency = textFlag(argv, "consistency") || "l";
+  if (consistency !== "l" && consistency !== "s") {
+    throw new CommandError(
+      exitCodes.badFeature,
+      `unknown consistency flag ${goQuote(utf8(consistency))}`,
+      "--consistency is l (linearizable) or s (serializable)",
+    );
+  }
+  const call = context.client.memberList({ linearizable: consistency === "l" });
+  context.printer().memberList(await orFail(call));
 }
 
 function peerUrlsOf(argv: Arguments): string[] {
@@ -32,7 +48,7 @@ async function add(context: Context, argv: Arguments): Promise<void> {
   }
   const peerUrls = peerUrlsOf(argv);
   const printer = context.printer();
-  const isLearner = argv["learner"] === true;
+  const isLearner = isSet(argv, "learner");
   const reply = await orFail(context.client.memberAdd({ peerUrls, isLearner }));
   printer.memberAdd(reply);
   if (context.format === "simple") {
@@ -84,7 +100,7 @@ export const memberVerbs: readonly Verb[] = [
     usage: "",
     doc: "Print the members",
     examples: ["member list -w table"],
-    flags: [],
+    flags: [valueFlag("consistency", "Linearizable (l) or serializable (s)", { default: "l" })],
     run: list,
   },
   {

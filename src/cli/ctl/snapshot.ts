@@ -6,7 +6,14 @@ import type { FileHandle } from "node:fs/promises";
 import { ConfigError, DecodeError, equalBytes, StorageError } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
 import { endpointsOf } from "./cluster.ts";
-import { type Arguments, type Context, positionals, textFlag, wholeFlag } from "./context.ts";
+import {
+  type Arguments,
+  type Context,
+  isSet,
+  positionals,
+  textFlag,
+  wholeFlag,
+} from "./context.ts";
 import { CommandError, exitCodes, textOf } from "./failure.ts";
 import { sizeText } from "./go-text.ts";
 import type { Progress } from "./progress.ts";
@@ -18,9 +25,11 @@ const alignmentBytes = 512;
 function fileArgument(argv: Arguments, verb: string): string {
   const [file, ...rest] = positionals(argv);
   if (file === undefined || rest.length > 0) {
+    const needs = verb === "save" ? "expects" : "requires exactly";
     throw new CommandError(
       exitCodes.badArguments,
-      `snapshot ${verb} expects one argument: the file`,
+      `snapshot ${verb} ${needs} one argument`,
+      `snapshot ${verb} FILE`,
     );
   }
   return file;
@@ -97,7 +106,7 @@ async function restore(context: Context, argv: Arguments): Promise<void> {
   const flag = (name: string, absent: string): string => textFlag(argv, name) || absent;
   const name = flag("name", "default");
   const bumpRevision = wholeFlag(argv, "bump-revision");
-  const markCompacted = argv["mark-compacted"] === true;
+  const markCompacted = isSet(argv, "mark-compacted");
   if (bumpRevision < 0 || bumpRevision > 0 !== markCompacted) {
     throw new CommandError(
       exitCodes.badArguments,
@@ -114,7 +123,7 @@ async function restore(context: Context, argv: Arguments): Promise<void> {
       token: flag("initial-cluster-token", "etcd-cluster"),
       initialCluster: flag("initial-cluster", "default=http://localhost:2380"),
       advertisePeerUrls: flag("initial-advertise-peer-urls", "http://localhost:2380"),
-      skipHashCheck: argv["skip-hash-check"] === true,
+      skipHashCheck: isSet(argv, "skip-hash-check"),
       bumpRevision,
       markCompacted,
       ...(textFlag(argv, "wal-dir") === "" ? {} : { walDirectory: textFlag(argv, "wal-dir") }),
