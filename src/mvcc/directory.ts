@@ -226,10 +226,8 @@ export function encodeGroup(group: Group, goodRevision: number): Uint8Array {
 
 function readKey(reader: VarintReader): Uint8Array {
   const length = reader.next();
-  const key = new Uint8Array(length);
-  key.set(reader.bytes.subarray(reader.at, reader.at + length));
-  reader.at += length;
-  return key;
+  const start = reader.at;
+  return reader.bytes.slice(start, reader.skip(length));
 }
 
 function readCounters(reader: VarintReader, item: Group | PageRef): void {

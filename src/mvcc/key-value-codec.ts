@@ -199,15 +199,13 @@ export class PairReader {
       case keyTag: {
         const length = reader.next();
         this.keyStart = reader.at;
-        reader.at += length;
-        this.keyEnd = reader.at;
+        this.keyEnd = reader.skip(length);
         break;
       }
       case valueTag: {
         const length = reader.next();
         this.valueStart = reader.at;
-        reader.at += length;
-        this.valueEnd = reader.at;
+        this.valueEnd = reader.skip(length);
         break;
       }
       case createTag:

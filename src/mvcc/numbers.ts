@@ -1,8 +1,9 @@
 // Fixed-width and variable-width numbers in pages, blocks and records. Fixed ones are big endian,
-// so that byte order is number order where they stand in keys. Unchecked: callers stay in bounds
-// (a record's checksum is verified by the engine before any of its bytes are read here).
+// so that byte order is number order where they stand in keys. The fixed ones are unchecked: callers
+// stay in bounds (a record's checksum is verified by the engine before any of its bytes are read
+// here). The variable ones say themselves how far they go, so reading them is bounded all the same.
 
-import { noLease, toLeaseId } from "../base/index.ts";
+import { CorruptionError, noLease, toLeaseId } from "../base/index.ts";
 import type { LeaseId } from "../base/index.ts";
 
 const two32 = 0x1_0000_0000;
@@ -134,6 +135,7 @@ export class VarintReader {
     this.at = at;
   }
 
+  /** CorruptionError for a number that does not end where it must, or is no safe integer. */
   next(): number {
     const b = this.bytes;
     let byte = b[this.at++] as number;
@@ -146,22 +148,36 @@ export class VarintReader {
       byte = b[this.at++] as number;
       value += (byte & 0x7f) * scale;
       scale *= 0x80;
-    } while (byte >= 0x80);
+    } while (byte >= 0x80 && value <= Number.MAX_SAFE_INTEGER);
+    if (!(byte < 0x80 && value <= Number.MAX_SAFE_INTEGER)) {
+      throw new CorruptionError("a record holds a number that does not end");
+    }
     return value;
   }
 
-  /** A varint of 64 bits. */
+  /** A varint of 64 bits. CorruptionError for one that does not end where it must. */
   nextLease(): LeaseId {
     const b = this.bytes;
     let value = 0n;
-    let shift = 0n;
-    for (;;) {
-      const byte = b[this.at++] as number;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = b[this.at++];
+      if (byte === undefined) {
+        break;
+      }
       value |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) {
-        return toLeaseId(value);
+        return toLeaseId(BigInt.asUintN(64, value));
       }
-      shift += 7n;
     }
+    throw new CorruptionError("a record holds a lease that does not end");
+  }
+
+  /** Passes over `length` bytes and returns where they end. CorruptionError beyond the record. */
+  skip(length: number): number {
+    this.at += length;
+    if (this.at > this.bytes.length) {
+      throw new CorruptionError("a record ends within a field");
+    }
+    return this.at;
   }
 }

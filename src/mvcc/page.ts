@@ -269,10 +269,26 @@ export class Page {
     page.visible = getU24(record, 8);
     page.#heapEnd = getU32(record, 11);
     const bounds = page.#heapEnd + page.count * slotBytes;
-    if (bounds !== record.length || page.#heapEnd < headerBytes + page.#prefixBytes) {
+    if (
+      bounds !== record.length ||
+      page.#heapEnd < headerBytes + page.#prefixBytes ||
+      !page.#entriesFit()
+    ) {
       throw new CorruptionError(`${name} does not add up`);
     }
     return page;
+  }
+
+  /** Whether every entry lies where entries do; a length read elsewhere could be any. */
+  #entriesFit(): boolean {
+    for (let slot = 0; slot < this.count; slot++) {
+      const entry = this.#entryAt(slot);
+      const fits = entry >= headerBytes && entry + entryHeadBytes <= this.#heapEnd;
+      if (!fits || entry + this.#entryBytes(entry) > this.#heapEnd) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Orders the rest of `key` against an entry's suffix. */

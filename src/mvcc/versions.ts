@@ -36,15 +36,21 @@ export function seekVersion(state: StoreState, entry: KeyEntry, revision: number
     if (head.previousRevision <= revision) {
       break;
     }
-    at = head.previousRevision;
-    sub = head.previousSub;
+    let older = head.previousRevision;
+    let olderSub = head.previousSub;
     for (let k = head.level; k >= 1; k--) {
       if ((head.jumpRevision[k] as number) > revision) {
-        at = head.jumpRevision[k] as number;
-        sub = head.jumpSub[k] as number;
+        older = head.jumpRevision[k] as number;
+        olderSub = head.jumpSub[k] as number;
         break;
       }
     }
+    // Pointers that lead back again would be followed for ever.
+    if (older > at || (older === at && olderSub >= sub)) {
+      throw new CorruptionError(`event ${at}.${sub} points to ${older}.${olderSub}, not back`);
+    }
+    at = older;
+    sub = olderSub;
   }
   // What a creating put follows is a tombstone or nothing; anything else follows a pair.
   if (head.created || head.previousRevision === 0) {

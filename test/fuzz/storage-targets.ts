@@ -69,7 +69,7 @@ const madeState = madeStates.then((states) => states.at(-1) as Row[]);
 
 /**
  * What gets past the engine's checksums: a record that is gone, or one from before. The small
- * records, which are protobuf, are also altered; blocks and pages trust their checksum.
+ * records, which are protobuf, and blocks are also altered; pages trust their checksum.
  */
 function damage(states: readonly Row[][], at: number, list: Parameters<typeof mutate>[1]): Row[] {
   const rows = [...(states.at(-1) as Row[])];
@@ -78,7 +78,8 @@ function damage(states: readonly Row[][], at: number, list: Parameters<typeof mu
   const older = states
     .flat()
     .filter((row) => Buffer.compare(row[0], key) === 0 && Buffer.compare(row[1], value) !== 0);
-  if (parseRecordKey(key).kind === "other" && at % 2 === 0) {
+  const { kind } = parseRecordKey(key);
+  if ((kind === "other" || kind === "block") && at % 2 === 0) {
     return rows.with(which, [key, mutate(value, list)]);
   }
   return older.length > 0 && at % 3 !== 0

@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { CorruptionError, utf8 } from "../../src/base/index.ts";
 import { storeMetaKey } from "../../src/mvcc/index.ts";
+import { VarintReader } from "../../src/mvcc/numbers.ts";
 import type { Row } from "../../src/storage/engine.ts";
 import { ColdStore, everything, plainQuery } from "./cold-store.ts";
 
@@ -135,5 +136,51 @@ describe("opening", () => {
     cold.engine.damage(key, undefined);
     cold.reopen();
     expect(cold.store.revision).toBe(301);
+  });
+});
+
+describe("numbers of a record", () => {
+  const reader = (...bytes: number[]): VarintReader => new VarintReader(Uint8Array.from(bytes), 0);
+  const endless = new Array<number>(40).fill(0xff);
+
+  it("end within it, or are refused", () => {
+    for (const bytes of [[], [0x80], [0xff, 0xff], endless]) {
+      expect(() => reader(...bytes).next()).toThrow(CorruptionError);
+      expect(() => reader(...bytes).nextLease()).toThrow(CorruptionError);
+    }
+  });
+
+  it("are safe integers, and leases 64 bits", () => {
+    expect(reader(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f).next()).toBe(2 ** 53 - 1);
+    const beyond = reader(0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10);
+    expect(() => beyond.next()).toThrow(CorruptionError);
+    const all = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+    expect(reader(...all).nextLease()).toBe(2n ** 64n - 1n);
+  });
+
+  it("say no length beyond it", () => {
+    const bytes = reader(1, 2, 3);
+    expect(bytes.skip(3)).toBe(3);
+    expect(() => bytes.skip(1)).toThrow(CorruptionError);
+  });
+});
+
+describe("a history block that its checksum did not save", () => {
+  it("is read to an end, whatever of it is altered", () => {
+    const made = filled();
+    const [key, value] = rows(made, "block")[3] as Row;
+    for (let at = 0; at < value.length; at += 3) {
+      for (const bit of [0x80, 0x01]) {
+        const altered = value.slice();
+        altered[at] = (altered[at] as number) ^ bit;
+        const cold = filled();
+        cold.engine.damage(key, altered);
+        try {
+          readAll(cold);
+        } catch (error) {
+          expect(error).toBeInstanceOf(CorruptionError);
+        }
+      }
+    }
   });
 });

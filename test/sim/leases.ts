@@ -18,6 +18,8 @@ interface Lease {
 
 export class LeaseBook {
   readonly #leases = new Map<bigint, Lease>();
+  /** Ends of leases whose grant was not answered yet: a slow member may tell of it long after. */
+  readonly #ends = new Map<bigint, { readonly atMs: number; readonly expired: boolean }>();
   /** How much faster than true time a member's clock may run. */
   readonly #rateMax: number;
   expired = 0;
@@ -49,6 +51,10 @@ export class LeaseBook {
     };
     this.#leases.set(id, lease);
     this.#promise(lease, callMs);
+    const end = this.#ends.get(id);
+    if (end !== undefined) {
+      this.#ended(id, end.atMs, end.expired);
+    }
   }
 
   tried(id: bigint, nowMs: number): void {
@@ -125,7 +131,11 @@ export class LeaseBook {
 
   #ended(id: bigint, atMs: number, expired: boolean): void {
     const lease = this.#leases.get(id);
-    if (lease === undefined || lease.endedMs !== undefined) {
+    if (lease === undefined) {
+      this.#ends.set(id, { atMs, expired });
+      return;
+    }
+    if (lease.endedMs !== undefined) {
       return;
     }
     lease.endedMs = atMs;
