@@ -33,6 +33,7 @@ export type { MemberServer, ServerParts } from "./member-server.ts";
 export { configOf } from "./node-options.ts";
 export type { NodeOptions } from "./node-options.ts";
 export { EmbeddedNode, startNode } from "./start-node.ts";
+export type { NodeStatus } from "./start-node.ts";
 export { startServer } from "./start-server.ts";
 export { checkAdvertisedUrls, parseUrls, toListenUrls } from "./urls.ts";
 export type { ServerUrl } from "./urls.ts";

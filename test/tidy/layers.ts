@@ -39,6 +39,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     folders: ["base", "peer", "storage", "grpc", "tls", "node", "api", "http"],
     packages: ["node"],
   },
+  testing: { level: 7, folders: ["base", "peer", "storage", "server"], packages: ["node"] },
   cli: {
     level: 7,
     folders: [...belowNode, "node", "grpc", "tls", "api", "http", "client", "server"],
