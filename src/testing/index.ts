@@ -6,8 +6,8 @@
 //   await client.put(...);   // served by the two that are left
 //   await old.start();       // comes back with what it had
 //
-//   await client.put(...);   // served by the two that are left
-// of memory, with shorter timeouts than a server's. cluster.ts is what a test does to them,
+// What it is. Real members, with real Raft and real gRPC on real sockets, but in this process, on
+// disks of memory, with shorter timeouts than a server's. cluster.ts is what a test does to them,
 // member.ts one of them, links.ts the wires between them.
 //
 // Rules:
