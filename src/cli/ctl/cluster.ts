@@ -2,7 +2,7 @@
 
 import { utf8 } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
-import { AlarmRequestAlarmAction } from "../../wire/index.ts";
+import { type AlarmMember, AlarmRequestAlarmAction, AlarmResponse } from "../../wire/index.ts";
 import {
   type Arguments,
   type Context,
@@ -127,10 +127,13 @@ async function alarmDisarm(context: Context, argv: Arguments): Promise<void> {
   noArguments(argv, "alarm disarm");
   const printer = context.printer();
   const { alarms } = await orFail(context.client.alarm({ action: AlarmRequestAlarmAction.GET }));
+  const disarmed: AlarmMember[] = [];
   for (const { memberId, alarm } of alarms) {
     const action = AlarmRequestAlarmAction.DEACTIVATE;
-    printer.alarm(await orFail(context.client.alarm({ action, memberId, alarm })));
+    const reply = await orFail(context.client.alarm({ action, memberId, alarm }));
+    disarmed.push(...reply.alarms);
   }
+  printer.alarm(AlarmResponse.create({ alarms: disarmed }));
 }
 
 async function moveLeader(context: Context, argv: Arguments): Promise<void> {

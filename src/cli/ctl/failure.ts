@@ -33,6 +33,15 @@ export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** An error of the system in Go's words: "open /nowhere/file: no such file or directory". */
+export function systemText(error: unknown): string {
+  const text = textOf(error);
+  const [, reason, call, path] = /^E\w+: (.*), (\w+)(?: '(.*)')?$/s.exec(text) ?? [];
+  return reason === undefined || call === undefined
+    ? text
+    : `${call}${path === undefined ? "" : ` ${path}`}: ${reason}`;
+}
+
 /** Runs `call`; a refusal of the server ends the command with its text inside `wrap`. */
 export async function orFail<T>(
   call: Promise<T>,

@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import { ConfigError, DecodeError, StorageError } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
 import { type Arguments, Context } from "./context.ts";
-import { CommandError, exitCodes } from "./failure.ts";
+import { CommandError, exitCodes, systemText } from "./failure.ts";
 import { argumentsOf, boolOf, type ReadFlag, readLine } from "./go-flags.ts";
 import { globalFlagsText, helpText } from "./help.ts";
 import { hintOf } from "./hints.ts";
@@ -120,7 +120,7 @@ function toCommandError(error: unknown): CommandError {
     return new CommandError(exitCodes.error, error.message, hintOf(error), { cause: error });
   }
   if (isExpected(error)) {
-    return new CommandError(exitCodes.error, error.message, undefined, { cause: error });
+    return new CommandError(exitCodes.error, systemText(error), undefined, { cause: error });
   }
   return new CommandError(exitCodes.error, inspect(error), "this is a defect of quoratectl");
 }

@@ -35,6 +35,22 @@ function peerUrlsOf(argv: Arguments): string[] {
   return text.split(",");
 }
 
+/** What Go's client refuses before it asks. */
+function checkPeerUrl(text: string): void {
+  const fault = /^unixs?:\/\//.test(text)
+    ? undefined
+    : !/^https?:\/\//.test(text)
+      ? "URL scheme must be http, https, unix, or unixs"
+      : !/^https?:\/\/(?:\[[^\]]+\]|[^/:]+):\d+(?:\/|$)/.test(text)
+        ? 'URL address does not have the form "host:port"'
+        : /^https?:\/\/[^/]+\/./.test(text)
+          ? "URL must not contain a path"
+          : undefined;
+  if (fault !== undefined) {
+    throw new CommandError(exitCodes.error, `${fault}: ${text}`);
+  }
+}
+
 async function add(context: Context, argv: Arguments): Promise<void> {
   const [name, ...rest] = positionals(argv);
   if (name === undefined) {
@@ -47,6 +63,7 @@ async function add(context: Context, argv: Arguments): Promise<void> {
     throw new CommandError(exitCodes.badArguments, `too many arguments${hints.join("")}`);
   }
   const peerUrls = peerUrlsOf(argv);
+  peerUrls.forEach(checkPeerUrl);
   const printer = context.printer();
   const isLearner = isSet(argv, "learner");
   const reply = await orFail(context.client.memberAdd({ peerUrls, isLearner }));

@@ -14,7 +14,7 @@ import {
   textFlag,
   wholeFlag,
 } from "./context.ts";
-import { CommandError, exitCodes, textOf } from "./failure.ts";
+import { CommandError, exitCodes, systemText, textOf } from "./failure.ts";
 import { sizeText } from "./go-text.ts";
 import type { Progress } from "./progress.ts";
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
@@ -58,10 +58,17 @@ async function save(context: Context, argv: Arguments): Promise<void> {
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });
-    throw isExpected(error) ? new CommandError(exitCodes.error, textOf(error)) : error;
+    throw isExpected(error) ? saveFailure(error, partial) : error;
   }
   progress.end();
   context.io.line(`Snapshot saved at ${path}`);
+}
+
+/** As etcdctl ends, whatever stopped the save. */
+function saveFailure(error: unknown, partial: string): CommandError {
+  const text = systemText(error);
+  const message = text.startsWith("open ") ? `could not open ${partial} (${text})` : text;
+  return new CommandError(exitCodes.interrupted, message, undefined, { cause: error });
 }
 
 async function download(
@@ -139,7 +146,7 @@ async function offline<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    throw isExpected(error) ? new CommandError(exitCodes.error, textOf(error)) : error;
+    throw isExpected(error) ? new CommandError(exitCodes.error, systemText(error)) : error;
   }
 }
 
