@@ -14,6 +14,7 @@ import type { TlsRole } from "../tls/index.ts";
 import type { LogConfig, ServerConfig, SrvDiscovery } from "./config.ts";
 import { readAuth } from "./auth-config.ts";
 import { ConfigError, quoted } from "./config-error.ts";
+import { gatesInForce, ignoredGates } from "./feature-gates.ts";
 import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
 import { checkListenSchemes, readSecurity, securityNotices } from "./security-config.ts";
 import { SettingReader } from "./setting-reader.ts";
@@ -31,6 +32,7 @@ export function buildConfig(
   const heartbeatIntervalMs = read.whole("heartbeat-interval");
   const electionTimeoutMs = read.whole("election-timeout");
   checkTimes(heartbeatIntervalMs, electionTimeoutMs);
+  const featureGates = gatesInForce(read.text("feature-gates"));
   const config: ServerConfig = {
     name,
     dataDir: read.text("data-dir") === "" ? `${name}.etcd` : read.text("data-dir"),
@@ -49,7 +51,13 @@ export function buildConfig(
     learnersMax: read.positive("max-learners"),
     strictReconfiguration: read.bool("strict-reconfig-check"),
     corruptCheckMs: read.durationMs("corrupt-check-time"),
-    compactHashCheckMs: read.durationMs("compact-hash-check-time"),
+    compactHashCheckMs:
+      featureGates.get("CompactHashCheck") === true
+        ? read.durationMs("compact-hash-check-time")
+        : 0,
+    slowApplyMs: read.durationMs("warning-apply-duration"),
+    slowRequestMs: read.durationMs("warning-unary-request-duration"),
+    featureGates,
     forceNewCluster: read.bool("force-new-cluster"),
     autoCompaction: readAutoCompaction(read),
     ...readAuth(read),
@@ -240,6 +248,10 @@ function readLog(read: SettingReader, isTerminal: boolean): LogConfig {
 
 function noticesOf(read: SettingReader, config: ServerConfig): Notice[] {
   const notices = listenUrlsOf(config).flatMap(([role, urls]) => securityNotices(read, role, urls));
+  for (const { name, doc } of ignoredGates(read.text("feature-gates"))) {
+    const fields = { gate: name, reason: doc };
+    notices.push({ level: "warn", fields, message: "feature gate accepted and ignored" });
+  }
   if (!read.isSet("data-dir")) {
     notices.push({
       level: "info",

@@ -11,6 +11,7 @@
 
 import { ConfigError, quoted } from "./config-error.ts";
 import { readConfigFile } from "./config-file.ts";
+import { withGateFlags } from "./feature-gates.ts";
 import { type Flag, flagTable, legacyNames, lookUpFlag } from "./flags/index.ts";
 import { suggest } from "./suggest.ts";
 import { checkValue, parseBool, withOrigin } from "./values.ts";
@@ -59,7 +60,9 @@ export function parseArguments(args: readonly string[]): CommandLine {
     if (found.kind === "unknown") {
       throw unknownName("flag", `--${name}`, name, (known) => `--${known}`);
     }
-    if (text === undefined && found.kind === "flag" && found.flag.kind === "bool") {
+    const isBoolean =
+      found.kind === "gate" || (found.kind === "flag" && found.flag.kind === "bool");
+    if (text === undefined && isBoolean) {
       text = "true";
     } else if (text === undefined) {
       i++;
@@ -91,6 +94,14 @@ function variableName(prefix: string, flag: Flag): string {
   return prefix + flag.name.toUpperCase().replaceAll("-", "_");
 }
 
+/** The flag, or former flag, that a variable of etcd 3.6's experimental names stands for. */
+function experimentalName(variable: string): string | undefined {
+  const match = /^(?:QUORATE|ETCD)_(EXPERIMENTAL_.+)$/.exec(variable);
+  const name = (match?.[1] ?? "").toLowerCase().replaceAll("_", "-");
+  const looked = lookUpFlag(name);
+  return looked.kind === "flag" ? looked.flag.name : looked.kind === "gate" ? name : undefined;
+}
+
 function warnOfVariable(name: string, message: string): Notice {
   return { level: "warn", fields: { "environment-variable": name }, message };
 }
@@ -105,6 +116,12 @@ function readVariables(
   const hasFile =
     flags.has("config-file") ||
     prefixes.some((prefix) => (environment[`${prefix}CONFIG_FILE`] ?? "") !== "");
+  for (const [origin, text = ""] of Object.entries(environment)) {
+    const name = experimentalName(origin);
+    if (name !== undefined && text !== "" && !(hasFile && origin.startsWith("ETCD_"))) {
+      found.set(name, { text, origin });
+    }
+  }
   for (const flag of flagTable) {
     for (const prefix of prefixes) {
       const origin = variableName(prefix, flag);
@@ -136,6 +153,7 @@ function unknownVariables(environment: Environment): Notice[] {
   );
   return Object.keys(environment)
     .filter((name) => prefixes.some((prefix) => name.startsWith(prefix)) && !known.has(name))
+    .filter((name) => experimentalName(name) === undefined)
     .sort()
     .map((name) => warnOfVariable(name, "unrecognized environment variable"));
 }
@@ -156,11 +174,36 @@ export function collectSettings(
   for (const [name, setting] of values) {
     checkSetting(name, setting, notices);
   }
+  foldGates(values);
   return { values, notices };
+}
+
+/** Experimental flags that became feature gates join --feature-gates. */
+function foldGates(values: Map<string, Setting>): void {
+  const experimental = new Map<string, Setting>();
+  for (const [name, setting] of values) {
+    const found = lookUpFlag(name);
+    if (found.kind === "gate") {
+      experimental.set(found.gate, { ...setting, text: String(parseBool(setting.text)) });
+      values.delete(name);
+    }
+  }
+  const given = values.get("feature-gates");
+  if (given !== undefined || experimental.size > 0) {
+    const text = withGateFlags(given?.text ?? "", experimental);
+    const origin = given?.origin ?? "--feature-gates";
+    values.set("feature-gates", { text, origin });
+  }
 }
 
 function checkSetting(name: string, setting: Setting, notices: Notice[]): void {
   const found = lookUpFlag(name);
+  if (found.kind === "gate") {
+    withOrigin(setting.text, setting.origin, setting.origin.startsWith("--") ? 2 : 1, () => {
+      parseBool(setting.text);
+    });
+    return;
+  }
   if (found.kind !== "flag") {
     notices.push({
       level: "warn",

@@ -1,11 +1,12 @@
 // What the links to the peers observe, under etcd's names.
 
 import { exponentialBuckets, idToHex } from "../base/index.ts";
-import type { Counter, MetricFamily, MetricsRegistry } from "../base/index.ts";
+import type { Counter, MemberId, MetricFamily, MetricsRegistry } from "../base/index.ts";
 import type { PeerMetrics } from "../peer/index.ts";
 
-/** Makes the metrics of the links in `registry`. */
-export function peerMetrics(registry: MetricsRegistry): PeerMetrics {
+/** Makes the metrics of the links of the member `self` in `registry`. */
+export function peerMetrics(registry: MetricsRegistry, self: MemberId): PeerMetrics {
+  const local = idToHex(self);
   const counters = (name: string, help: string, label: string): MetricFamily<Counter> =>
     registry.counterFamily(`etcd_network_${name}`, help, [label]);
   const sentBytes = counters("peer_sent_bytes_total", "Bytes sent to peers.", "To");
@@ -16,7 +17,11 @@ export function peerMetrics(registry: MetricsRegistry): PeerMetrics {
     "Receive failures from peers.",
     "From",
   );
-  const disconnected = counters("disconnected_peers_total", "Disconnected peers.", "Remote");
+  const disconnected = registry.counterFamily(
+    "etcd_network_disconnected_peers_total",
+    "The total number of disconnected peers.",
+    ["Local", "Remote"],
+  );
   const snapshots = counters("snapshot_send_success", "Successful snapshot sends.", "To");
   const snapshotFailures = counters("snapshot_send_failures", "Failed snapshot sends.", "To");
   const received = counters("snapshot_receive_success", "Successful snapshot receives.", "From");
@@ -28,7 +33,7 @@ export function peerMetrics(registry: MetricsRegistry): PeerMetrics {
   const active = registry.gaugeFamily(
     "etcd_network_active_peers",
     "The current number of active peer connections.",
-    ["Remote"],
+    ["Local", "Remote"],
   );
   const roundTrip = registry.histogramFamily(
     "etcd_network_peer_round_trip_time_seconds",
@@ -44,8 +49,8 @@ export function peerMetrics(registry: MetricsRegistry): PeerMetrics {
     roundTrip: (to, milliseconds) => roundTrip.with(idToHex(to)).observe(milliseconds / 1000),
     refused: (reason) => refused.with(reason).inc(),
     connected: (to, isConnected) => {
-      active.with(idToHex(to)).set(isConnected ? 1 : 0);
-      disconnected.with(idToHex(to)).inc(isConnected ? 0 : 1);
+      active.with(local, idToHex(to)).set(isConnected ? 1 : 0);
+      disconnected.with(local, idToHex(to)).inc(isConnected ? 0 : 1);
     },
     snapshotSent: (to, _bytes, _milliseconds, delivered) =>
       (delivered ? snapshots : snapshotFailures).with(idToHex(to)).inc(),

@@ -94,6 +94,12 @@ export interface ServerConfig extends AuthConfig, SecurityConfig, ClusterConfig 
   readonly forceNewCluster: boolean;
   readonly autoCompaction: AutoCompaction | undefined;
 
+  /** A command that takes longer to apply, and a unary call to answer, is logged. */
+  readonly slowApplyMs: number;
+  readonly slowRequestMs: number;
+  /** Every feature gate as it is in force. */
+  readonly featureGates: ReadonlyMap<string, boolean>;
+
   readonly jsonGateway: boolean;
   readonly grpcServer: "direct" | "grpc-js";
   /** The etcd version that clients are told, bare x.y.z. */

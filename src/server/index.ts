@@ -29,6 +29,8 @@ export type {
   SecurityConfig,
   ServerConfig,
 } from "./config.ts";
+export { featureGates } from "./feature-gates.ts";
+export type { FeatureGate } from "./feature-gates.ts";
 export type { MemberServer, ServerParts } from "./member-server.ts";
 export { configOf } from "./node-options.ts";
 export type { NodeOptions } from "./node-options.ts";

@@ -17,6 +17,7 @@ import { diskAt, type MemberDisk, MemoryDisk } from "../storage/index.ts";
 import { type HeldPeerPort, holdPeerPort, withBoundPorts } from "./bound-urls.ts";
 import { ClientPorts, isSplit } from "./client-ports.ts";
 import type { InitialMember, ServerConfig } from "./config.ts";
+import { registerGates } from "./feature-gates.ts";
 import { checkPorts } from "./port-check.ts";
 import { openSecurity, type Security } from "./security.ts";
 import { quorateVersion } from "./version.ts";
@@ -161,6 +162,7 @@ export class MemberServer {
       quorate: quorateVersion(),
     };
     const registry = new MetricsRegistry();
+    registerGates(registry, config.featureGates);
     let fail = (_error: Error): void => {};
     this.failed = new Promise((resolve) => {
       fail = resolve;
@@ -191,12 +193,21 @@ export class MemberServer {
   }
 
   async start(): Promise<void> {
-    const { advertiseClientUrls, listenClientUrls } = this.#config;
-    const got = await this.#ports.listen();
-    this.#clientUrls = withBoundPorts(advertiseClientUrls, listenClientUrls, got);
+    const { advertiseClientUrls, listenClientUrls, featureGates: gates } = this.#config;
+    // Clients come only when the check, if one is asked for, is over.
+    const isChecked = gates.get("InitialCorruptCheck") === true;
+    const early = isChecked ? undefined : await this.#ports.listen();
+    if (early !== undefined) {
+      this.#clientUrls = withBoundPorts(advertiseClientUrls, listenClientUrls, early);
+    }
     await this.#node.start();
     this.#compaction?.start();
     await this.#node.untilReady();
+    if (isChecked) {
+      await this.#node.checkAgainstOthers();
+    }
+    const got = early ?? (await this.#ports.listen());
+    this.#clientUrls = withBoundPorts(advertiseClientUrls, listenClientUrls, got);
     const listened = listenClientUrls.map((url) => url.text);
     this.#logger.info(
       { clients: withBoundPorts(listened, listenClientUrls, got) },
@@ -275,6 +286,7 @@ export class MemberServer {
       requestBytesMax: config.requestSizeBytesMax,
       txnOpsMax: config.txnOpsMax,
       electionTimeoutMs: config.electionTimeoutMs,
+      slowRequestMs: config.slowRequestMs,
       jwt: security.jwt,
       certificateUsers: config.clientTls?.clientCertAuth ?? false,
       bcryptCost: config.bcryptCost,
@@ -328,6 +340,8 @@ export class MemberServer {
         afterCompactionMs: config.compactHashCheckMs,
       },
       scrub: true,
+      promoteLearners: config.featureGates.get("AutoPromoteLearners") === true,
+      slowApplyMs: config.slowApplyMs,
     };
     const network = this.#network;
     const devices = { clock: this.#clock, rng, logger: this.#logger, disk, network };
@@ -349,7 +363,7 @@ export class MemberServer {
       clock: this.#clock,
       rng,
       logger: this.#logger,
-      metrics: peerMetrics(registry),
+      metrics: peerMetrics(registry, memberId),
       http: createPeerHttpServer(() => this.#node, this.#versions),
       transport: security.peerTransport,
     });

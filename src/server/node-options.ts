@@ -12,6 +12,7 @@ import {
   quotaBytesDefault,
   type ServerConfig,
 } from "./config.ts";
+import { featureGates } from "./feature-gates.ts";
 import { checkAdvertisedUrls, parseUrls, type ServerUrl, toListenUrls } from "./urls.ts";
 
 /** Paths of PEM files. They are read again when they change. */
@@ -143,6 +144,9 @@ const fixed = {
   strictReconfiguration: true,
   corruptCheckMs: 0,
   compactHashCheckMs: 60_000,
+  slowApplyMs: 100,
+  slowRequestMs: 300,
+  featureGates: new Map(featureGates.map((gate) => [gate.name, gate.default])),
   forceNewCluster: false,
   jsonGateway: true,
   grpcServer: "direct",

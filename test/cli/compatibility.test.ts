@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { type Rpc, rpcTable } from "../../src/api/index.ts";
 import { grpcStatus } from "../../src/base/index.ts";
 import { flagTable, legacyNames } from "../../src/cli/flags/index.ts";
+import { featureGates } from "../../src/server/index.ts";
 import { RpcError } from "../../src/grpc/index.ts";
 import { makeWorld, type World } from "../api/harness.ts";
 
@@ -58,6 +59,18 @@ describe("docs/compatibility.md", () => {
     for (const name of legacyNames) {
       expect(page).toContain(`\`${name}\``);
     }
+  });
+
+  it("has every feature gate, as it is when nothing is said", () => {
+    const names = featureGates.map(({ name }) => name);
+    expect(rows(new RegExp(`^\`(?:${names.join("|")})\`$`))).toEqual(
+      featureGates.map((gate) => [
+        code(gate.name),
+        gate.default ? "yes" : "no",
+        gate.works ? "yes" : "no",
+        gate.doc,
+      ]),
+    );
   });
 
   it("has every call, and tells which are served", async () => {

@@ -116,11 +116,53 @@ describe("arguments", () => {
       "--data-dir=d",
     ]);
     const ignored = "warn flag accepted and ignored: it has no meaning";
-    expect(notices).toEqual([
-      `${ignored} {"flag":"cluster-active-size"}`,
-      `${ignored} {"flag":"experimental-initial-corrupt-check"}`,
-    ]);
+    expect(notices).toEqual([`${ignored} {"flag":"cluster-active-size"}`]);
+    expect(config.featureGates.get("InitialCorruptCheck")).toBe(true);
     expect(config.watchProgressNotifyIntervalMs).toBe(5000);
+  });
+
+  it("takes feature gates, alone, together and by their former flags", () => {
+    const gatesOf = (...args: string[]): Record<string, boolean> =>
+      Object.fromEntries(load([...args, "--data-dir=d"]).config.featureGates);
+    const all = gatesOf("--feature-gates=InitialCorruptCheck=true,AutoPromoteLearners=true");
+    expect(all).toMatchObject({ InitialCorruptCheck: true, AutoPromoteLearners: true });
+    expect(gatesOf("--feature-gates=AllAlpha=true,InitialCorruptCheck=false")).toMatchObject({
+      InitialCorruptCheck: false,
+      AutoPromoteLearners: true,
+    });
+    // A boolean without a value does not take the next argument.
+    const former = load(["--experimental-initial-corrupt-check", "--name=a"]).config;
+    expect(former.name).toBe("a");
+    expect(former.featureGates.get("InitialCorruptCheck")).toBe(true);
+    const off = load(["--feature-gates=CompactHashCheck=false"]).config;
+    expect(off.compactHashCheckMs).toBe(0);
+    expect(
+      load([], { ETCD_EXPERIMENTAL_COMPACT_HASH_CHECK_ENABLED: "false" }).config.compactHashCheckMs,
+    ).toBe(0);
+    expect(load([], { ETCD_EXPERIMENTAL_CORRUPT_CHECK_TIME: "1h" }).config.corruptCheckMs).toBe(
+      3_600_000,
+    );
+    const ignored = load(["--feature-gates=LeaseCheckpoint=false", "--data-dir=d"]).notices;
+    expect(ignored).toEqual([
+      'warn feature gate accepted and ignored {"gate":"LeaseCheckpoint","reason":' +
+        '"Remaining TTLs are always replicated."}',
+    ]);
+  });
+
+  it.each([
+    [["--feature-gates=X=true"], "1: unrecognized feature gate: X"],
+    [["--feature-gates=InitialCorruptCheck"], "1: missing bool value for InitialCorruptCheck"],
+    [
+      ["--feature-gates=InitialCorruptCheck=maybe"],
+      "1: invalid value of InitialCorruptCheck=maybe, err: not a boolean",
+    ],
+    [
+      ["--feature-gates=InitialCorruptCheck=true", "--experimental-initial-corrupt-check=true"],
+      "1: cannot specify both flags: --experimental-initial-corrupt-check=true and " +
+        '--feature-gates="InitialCorruptCheck=true", please just use --feature-gates',
+    ],
+  ])("refuses the gates of %j", (args, message) => {
+    expect(refusal(args)).toBe(message);
   });
 
   it("warns of flags without effect, but not when they ask for what is so anyway", () => {

@@ -6,6 +6,7 @@
 
 import { clusterFlags } from "./cluster.ts";
 import type { Flag } from "./flag.ts";
+import { gateFlags } from "./gate-flags.ts";
 import { memberFlags } from "./member.ts";
 import { legacyNames, operationsFlags } from "./operations.ts";
 import { ownFlags } from "./own.ts";
@@ -26,20 +27,11 @@ export const flagTable: readonly Flag[] = [
 const byName = new Map(flagTable.map((flag) => [flag.name, flag]));
 const legacy = new Set(legacyNames);
 
-/** etcd 3.6's experimental names that became feature gates or nothing. */
-const experimentalGone = new Set([
-  "experimental-initial-corrupt-check",
-  "experimental-compact-hash-check-enabled",
-  "experimental-enable-lease-checkpoint",
-  "experimental-enable-lease-checkpoint-persist",
-  "experimental-txn-mode-write-with-shared-buffer",
-  "experimental-stop-grpc-service-on-defrag",
-  "experimental-set-member-localaddr",
-]);
-
 /** What a name given by the user means. */
 export type Lookup =
   | { readonly kind: "flag"; readonly flag: Flag }
+  /** A flag of etcd 3.6 that became a feature gate; it takes a boolean. */
+  | { readonly kind: "gate"; readonly gate: string }
   | { readonly kind: "legacy" }
   | { readonly kind: "unknown" };
 
@@ -49,5 +41,9 @@ export function lookUpFlag(name: string): Lookup {
   if (flag !== undefined) {
     return { kind: "flag", flag };
   }
-  return legacy.has(name) || experimentalGone.has(name) ? { kind: "legacy" } : { kind: "unknown" };
+  const gate = gateFlags.get(name);
+  if (gate !== undefined) {
+    return { kind: "gate", gate };
+  }
+  return legacy.has(name) ? { kind: "legacy" } : { kind: "unknown" };
 }

@@ -106,5 +106,5 @@ export const memberFlags: readonly Flag[] = [
   row("backend-batch-interval", "duration", "0s", "ignored", noBbolt),
   row("backend-batch-limit", "int", "0", "ignored", noBbolt),
   row("memory-mlock", "bool", "false", "ignored", "No meaning here: Node.js cannot lock memory."),
-  row("feature-gates", "string", "", "ignored", "No meaning here: there are no such gates."),
+  row("feature-gates", "string", "", "works", "Gates as A=true,B=false; see the table of gates."),
 ];

@@ -3,10 +3,11 @@
 import { type Flag, type FlagKind, rowsOf } from "./flag.ts";
 
 const row = rowsOf("Operations");
-const noTracing = "Tracing: not yet.";
+const noTracing =
+  "No meaning here: nothing is traced; see /metrics and the warnings of slow calls.";
 
 function tracing(name: string, kind: FlagKind, defaultText: string): Flag {
-  return row(`distributed-tracing-${name}`, kind, defaultText, "planned", noTracing);
+  return row(`distributed-tracing-${name}`, kind, defaultText, "ignored", noTracing);
 }
 
 function ignored(name: string, kind: FlagKind, defaultText: string, why: string): Flag {
@@ -58,15 +59,21 @@ export const operationsFlags: readonly Flag[] = [
     "works",
     "How often idle watchers that ask for it are told the revision.",
   ),
-  row("warning-apply-duration", "duration", "100ms", "planned", "Warn of slow applies: not yet."),
+  row(
+    "warning-apply-duration",
+    "duration",
+    "100ms",
+    "works",
+    "A command that takes longer to apply is logged; at most ten lines a second.",
+  ),
   row(
     "warning-unary-request-duration",
     "duration",
     "300ms",
-    "planned",
-    "Warn of slow requests: not yet.",
+    "works",
+    "A call that takes longer to answer is logged; at most ten lines a second.",
   ),
-  row("enable-distributed-tracing", "bool", "false", "planned", noTracing),
+  row("enable-distributed-tracing", "bool", "false", "ignored", noTracing),
   tracing("address", "string", "localhost:4317"),
   tracing("service-name", "string", "etcd"),
   tracing("instance-id", "string", ""),
