@@ -105,13 +105,10 @@ export class KeyChecks {
     if (this.#auth.checkRoot(this.#caller) === undefined) {
       return undefined;
     }
-    for (const key of this.#store.leaseKeys(toLeaseId(id))) {
-      const code = this.#write(key, emptyBytes);
-      if (code !== undefined) {
-        return code;
-      }
-    }
-    return undefined;
+    const lease = toLeaseId(id);
+    return this.#auth.checkWriteAll(this.#caller, (begin, end) =>
+      this.#store.hasLeaseKey(lease, begin, end),
+    );
   }
 
   /** Both branches, whichever will run. */

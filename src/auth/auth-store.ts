@@ -1,7 +1,7 @@
 // AuthStore: users, roles and whether authentication is on; replicated. Changes and their errors
 // are etcd's (server/auth/store.go). A change that is refused has changed nothing.
 
-import { compareBytes, copyBytes, equalBytes, isSystem, utf8 } from "../base/index.ts";
+import { compareBytes, copyBytes, emptyBytes, equalBytes, isSystem, utf8 } from "../base/index.ts";
 import type { Caller, ErrorCode } from "../base/index.ts";
 import type { BatchOperation, Row } from "../storage/engine.ts";
 import type { Permission } from "../wire/index.ts";
@@ -17,7 +17,7 @@ import {
   userKey,
 } from "./auth-records.ts";
 import type { Role, User } from "./auth-records.ts";
-import { covers, intervalOf, isOpenEnd } from "./intervals.ts";
+import { covers, gapsOf, intervalOf, isOpenEnd } from "./intervals.ts";
 import { type Permissions, permissionsOf, rootRole, rootUser } from "./permissions.ts";
 import { SimpleTokens } from "./simple-tokens.ts";
 
@@ -33,6 +33,12 @@ export interface AuthReader {
   /** Whether the caller may read the keys that `key` and `rangeEnd` name. */
   checkRead(caller: Caller | undefined, key: Uint8Array, rangeEnd: Uint8Array): Refusal;
   checkWrite(caller: Caller | undefined, key: Uint8Array, rangeEnd: Uint8Array): Refusal;
+  /**
+   * Whether the caller may write every key of a set of any size: `hasKeyIn` tells whether the set
+   * has one in an interval. It is asked for the gaps between what the caller may write, not for
+   * each key.
+   */
+  checkWriteAll(caller: Caller | undefined, hasKeyIn: HasKeyIn): Refusal;
   /** Whether the caller is somebody. */
   checkLogin(caller: Caller | undefined): Refusal;
   /** Whether the caller holds the root role. */
@@ -40,6 +46,9 @@ export interface AuthReader {
 }
 
 export type Refusal = ErrorCode | undefined;
+
+/** Whether a set of keys has one in [begin, end); no `end` means all from `begin` on. */
+export type HasKeyIn = (begin: Uint8Array, end: Uint8Array | undefined) => boolean;
 
 const authRevisionFirst = 1;
 
@@ -97,6 +106,19 @@ export class AuthStore implements AuthReader {
     return this.#enabled ? this.#checkKeys(caller, "write", key, rangeEnd) : undefined;
   }
 
+  checkWriteAll(caller: Caller | undefined, hasKeyIn: HasKeyIn): Refusal {
+    if (!this.#enabled || isSystem(caller) || !hasKeyIn(emptyBytes, undefined)) {
+      return undefined;
+    }
+    const permissions = this.#permissionsNow(caller);
+    if (typeof permissions === "string" || permissions.isRoot) {
+      return typeof permissions === "string" ? permissions : undefined;
+    }
+    return gapsOf(permissions.write).some(({ begin, end }) => hasKeyIn(begin, end))
+      ? "permissionDenied"
+      : undefined;
+  }
+
   checkLogin(caller: Caller | undefined): Refusal {
     return this.#enabled && (caller === undefined || caller.authRevision === 0)
       ? "userEmpty"
@@ -123,22 +145,27 @@ export class AuthStore implements AuthReader {
     key: Uint8Array,
     rangeEnd: Uint8Array,
   ): Refusal {
-    if (caller === undefined || caller.authRevision === 0) {
-      return "userEmpty";
-    }
     if (isSystem(caller)) {
       return undefined;
     }
-    if (caller.authRevision < this.#revision) {
-      return "authOldRevision";
-    }
-    const permissions = this.#permissionsOf(caller.user);
-    if (permissions === undefined) {
-      return "permissionDenied";
+    const permissions = this.#permissionsNow(caller);
+    if (typeof permissions === "string") {
+      return permissions;
     }
     const isPermitted =
       permissions.isRoot || covers(permissions[access], intervalOf(key, rangeEnd));
     return isPermitted ? undefined : "permissionDenied";
+  }
+
+  /** What a caller who is not the cluster may do, or why nothing. */
+  #permissionsNow(caller: Caller | undefined): Permissions | ErrorCode {
+    if (caller === undefined || caller.authRevision === 0) {
+      return "userEmpty";
+    }
+    if (caller.authRevision < this.#revision) {
+      return "authOldRevision";
+    }
+    return this.#permissionsOf(caller.user) ?? "permissionDenied";
   }
 
   #permissionsOf(name: string): Permissions | undefined {

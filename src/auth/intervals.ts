@@ -51,6 +51,19 @@ export function unionOf(intervals: readonly Interval[]): Interval[] {
   return union;
 }
 
+/** What `union` (as `unionOf` gives it) leaves out, in order. */
+export function gapsOf(union: readonly Interval[]): Interval[] {
+  const gaps: Interval[] = [];
+  let begin: Uint8Array | undefined = new Uint8Array(0);
+  for (const interval of union) {
+    if (begin !== undefined && compareBytes(begin, interval.begin) < 0) {
+      gaps.push({ begin, end: interval.begin });
+    }
+    begin = interval.end;
+  }
+  return begin === undefined ? gaps : [...gaps, { begin, end: undefined }];
+}
+
 /**
  * Whether `union` (as `unionOf` gives it) holds every key of `interval`. A range that ends before
  * it begins has no keys; it is covered where its first key is, so that it tells nothing.

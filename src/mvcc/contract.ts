@@ -107,6 +107,8 @@ export interface StoreReader {
   at(revision: Revision, sub: number): StoredKeyValue | undefined;
   /** Keys attached to a lease, sorted. */
   leaseKeys(lease: LeaseId): Uint8Array[];
+  /** Whether a key in [begin, end) is attached to it; no `end` means all from `begin` on. O(log n). */
+  hasLeaseKey(lease: LeaseId, begin: Uint8Array, end: Uint8Array | undefined): boolean;
   /**
    * Events of revisions from..to inclusive, compacted <= from, in order; whole revisions, and no
    * further one once there are `maxEvents`.

@@ -82,6 +82,25 @@ class Reader implements StoreReader {
     return keys;
   }
 
+  hasLeaseKey(lease: LeaseId, begin: Uint8Array, end: Uint8Array | undefined): boolean {
+    const { leases, pager } = this.state;
+    const next = BigInt.asUintN(64, lease + 1n) as LeaseId;
+    const beyond = next === 0n ? undefined : attachmentKey(next, noBytes);
+    let found = false;
+    visitEntries(
+      leases,
+      attachmentKey(lease, begin),
+      end === undefined ? beyond : attachmentKey(lease, end),
+      (_page, from, to) => {
+        found = from < to;
+        return !found;
+      },
+      () => false,
+    );
+    pager.throwIfMissing();
+    return found;
+  }
+
   events(from: Revision, to: Revision, maxEvents: number): Commit[] {
     const { history, head } = this.state;
     const events: StoredEvent[] = [];

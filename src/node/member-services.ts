@@ -6,6 +6,7 @@ import type { NodeConfig, NodeDevices } from "./devices.ts";
 import type { CommandKind, CommandResult } from "./handle.ts";
 import { HashExchange } from "./hash-exchange.ts";
 import type { Hasher } from "./hasher.ts";
+import { checkInitialHashes } from "./initial-check.ts";
 import { LearnerPromotion } from "./learner-promotion.ts";
 import type { MemberCore } from "./member-core.ts";
 import { MembershipService } from "./membership-service.ts";
@@ -98,6 +99,21 @@ export function makeHashExchange({ config, devices, core, hasher }: ServiceParts
     },
     devices.network,
     devices.clock,
+  );
+}
+
+/** See initial-check.ts. */
+export function checkAgainstOthers(parts: ServiceParts, hashes: HashExchange): Promise<void> {
+  const { config, devices, core } = parts;
+  return checkInitialHashes(
+    {
+      self: config.memberId,
+      members: () => core.machine.state.membership.members().map(({ id }) => id),
+      revision: () => core.machine.state.store.revision,
+    },
+    hashes,
+    devices.clock,
+    devices.logger,
   );
 }
 

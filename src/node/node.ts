@@ -7,6 +7,7 @@ import type { Caller, LeaseId, MemberId, MetricsRegistry, Revision, Timer } from
 import type { RaftStatus } from "../raft/index.ts";
 import { ApplyMetrics } from "./apply-metrics.ts";
 import { makeBackup } from "./backup.ts";
+import { CatchUp } from "./catch-up.ts";
 import type { CorruptionCheck } from "./corruption-check.ts";
 import type { NodeConfig, NodeDevices } from "./devices.ts";
 import type {
@@ -26,12 +27,12 @@ import type {
 import { forwardedCall } from "./forwarding.ts";
 import type { HashExchange } from "./hash-exchange.ts";
 import { Hasher } from "./hasher.ts";
-import { checkInitialHashes } from "./initial-check.ts";
 import { Leadership } from "./leadership.ts";
 import type { LearnerPromotion } from "./learner-promotion.ts";
 import { LeaseService } from "./lease-service.ts";
 import { MemberCore } from "./member-core.ts";
 import {
+  checkAgainstOthers,
   makeCorruptionCheck,
   makeHashExchange,
   makeLearnerPromotion,
@@ -75,6 +76,7 @@ export class QuorateNode implements NodeHandle {
   readonly #onStopped: (error: unknown) => void;
   readonly #metrics: NodeMetrics;
   readonly #core: MemberCore;
+  readonly #catchUp: CatchUp;
   readonly #leadership: Leadership;
   readonly #leases: LeaseService;
   readonly #membership: MembershipService;
@@ -84,6 +86,7 @@ export class QuorateNode implements NodeHandle {
   readonly #hasher: Hasher;
   readonly #space: SpaceWatch;
   readonly #hashes: HashExchange;
+  readonly #initialCheck: () => Promise<void>;
   readonly #corruption: CorruptionCheck;
   readonly #scrubber: Scrubber;
   #tickTimer: Timer | undefined;
@@ -131,6 +134,8 @@ export class QuorateNode implements NodeHandle {
       onRemoved: () => this.#leave(),
       onFatal: (error) => this.#fail(error),
     });
+    const isOver = (): boolean => this.#stopping !== undefined || this.#failed;
+    this.#catchUp = new CatchUp(this.#core, devices.logger, isOver);
     this.#leadership = this.#makeLeadership();
     this.#leases = this.#makeLeases();
     this.#snapshots = this.#makeSnapshots();
@@ -155,6 +160,7 @@ export class QuorateNode implements NodeHandle {
     this.#promotion = makeLearnerPromotion(parts, this.#membership);
     this.#space = makeSpaceWatch(parts);
     this.#hashes = makeHashExchange(parts);
+    this.#initialCheck = () => checkAgainstOthers(parts, this.#hashes);
     this.#corruption = makeCorruptionCheck(parts, this.#hashes);
     this.#scrubber = new Scrubber(
       () => (this.#core.checkpointer.suspended ? undefined : this.#core.engine),
@@ -176,6 +182,7 @@ export class QuorateNode implements NodeHandle {
     if (this.#config.scrub === true) {
       this.#scrubber.start();
     }
+    this.#catchUp.begin();
     this.#published = publishAttributes(
       this,
       this.#config,
@@ -189,16 +196,9 @@ export class QuorateNode implements NodeHandle {
    * member list knows its name: until then it does not count as started.
    */
   async untilReady(): Promise<void> {
-    for (;;) {
-      try {
-        await this.#core.linearize();
-        await this.#published;
-        return;
-      } catch (error) {
-        this.#checkRunning();
-        this.#devices.logger.warn({ err: error }, "still waiting for a quorum of members");
-      }
-    }
+    await this.#catchUp.done();
+    this.#checkRunning();
+    await this.#published;
   }
 
   /**
@@ -206,18 +206,7 @@ export class QuorateNode implements NodeHandle {
    * when it is the one that differs, or when nobody can tell which one is.
    */
   checkAgainstOthers(): Promise<void> {
-    const { memberId } = this.#config;
-    const { clock, logger } = this.#devices;
-    return checkInitialHashes(
-      {
-        self: memberId,
-        members: () => this.#core.machine.state.membership.members().map(({ id }) => id),
-        revision: () => this.#core.machine.state.store.revision,
-      },
-      this.#hashes,
-      clock,
-      logger,
-    );
+    return this.#initialCheck();
   }
 
   status(): NodeStatus {
@@ -247,6 +236,9 @@ export class QuorateNode implements NodeHandle {
 
   userOfToken(token: string): string | undefined {
     const { tokens } = this.#core.machine.state.auth;
+    if (!this.#catchUp.isCurrent) {
+      return undefined;
+    }
     return tokens.use(token, this.#devices.clock.monotonicMs(), this.#tokenTtlMs);
   }
 

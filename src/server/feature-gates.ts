@@ -1,4 +1,5 @@
-// etcd's switches for what is not finished there. Some of it is always so here, some has no meaning.
+// etcd's switches for what is not finished there. Some of it is always so here, some is without
+// meaning.
 
 import type { MetricsRegistry } from "../base/index.ts";
 

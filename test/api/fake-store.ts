@@ -130,6 +130,12 @@ export class FakeStore implements StoreReader {
       .map((kv) => kv.key);
   }
 
+  hasLeaseKey(lease: LeaseId, begin: Uint8Array, end: Uint8Array | undefined): boolean {
+    return this.leaseKeys(lease).some(
+      (key) => compareBytes(key, begin) >= 0 && (end === undefined || compareBytes(key, end) < 0),
+    );
+  }
+
   events(from: Revision, to: Revision): Commit[] {
     return this.#commits.filter(({ revision }) => revision >= from && revision <= to);
   }

@@ -153,6 +153,12 @@ export class ModelStore implements Store {
     return keys.sort(compareBytes);
   }
 
+  hasLeaseKey(lease: LeaseId, begin: Uint8Array, end: Uint8Array | undefined): boolean {
+    return this.leaseKeys(lease).some(
+      (key) => compareBytes(key, begin) >= 0 && (end === undefined || compareBytes(key, end) < 0),
+    );
+  }
+
   events(): Commit[] {
     throw new Error("not part of this model");
   }
@@ -264,6 +270,7 @@ export class ModelStore implements Store {
       get: (key) => this.get(key),
       at: (revision, sub) => this.at(revision, sub),
       leaseKeys: (lease) => this.leaseKeys(lease),
+      hasLeaseKey: (lease, begin, end) => this.hasLeaseKey(lease, begin, end),
       events: () => this.events(),
       put: (key, value, lease) => this.#put(key, value, lease),
       deleteRange: (range, wantPrevious) => this.#deleteRange(range, wantPrevious),

@@ -3,7 +3,7 @@
 // answer is compared with the model's; everything is drawn from the seed.
 
 import { expect } from "vitest";
-import { SeededRng } from "../../src/base/index.ts";
+import { compareBytes, SeededRng } from "../../src/base/index.ts";
 import type { Revision } from "../../src/base/index.ts";
 import type { Commit, RangeQuery, Store, WriteTransaction } from "../../src/mvcc/contract.ts";
 import { groupRange, MissingRecords, Recovery, storeMetaKey } from "../../src/mvcc/index.ts";
@@ -70,6 +70,8 @@ export class Workload {
   #inFlight: { readonly operations: readonly BatchOperation[]; readonly tag: number } | undefined;
   #late: Records[] = [];
   readonly #draw: Draw;
+  /** For questions that do not change what the life is. */
+  readonly #aside: Draw;
 
   constructor(seed: number) {
     this.#rng = new SeededRng(seed);
@@ -82,6 +84,7 @@ export class Workload {
       redoSizeBytesMax: [0, 2_000, 20_000, 1_000_000][rng.below(4)] as number,
     };
     this.#draw = new Draw(rng);
+    this.#aside = new Draw(new SeededRng(seed + 1_000_000));
     this.#store = this.#open();
   }
 
@@ -358,6 +361,14 @@ export class Workload {
         if (lease !== 0n) {
           const keys = this.#attempt(() => this.#store.leaseKeys(lease));
           expect(keys.map(hex)).toEqual(model.leaseKeys(lease).map(hex));
+          const [begin, end] = [this.#aside.key(), this.#aside.key()];
+          const isIn = keys.some(
+            (key) => compareBytes(key, begin) >= 0 && compareBytes(key, end) < 0,
+          );
+          expect(this.#attempt(() => this.#store.hasLeaseKey(lease, begin, end))).toBe(isIn);
+          const isFrom = keys.some((key) => compareBytes(key, begin) >= 0);
+          const found = this.#attempt(() => this.#store.hasLeaseKey(lease, begin, undefined));
+          expect(found).toBe(isFrom);
         }
         break;
       }

@@ -134,6 +134,10 @@ export class FakeStore implements StoreReader {
     throw new Error("not for the hub");
   }
 
+  hasLeaseKey(): boolean {
+    throw new Error("not for the hub");
+  }
+
   #need(revisions: readonly number[]): void {
     const missing = revisions.filter((revision) => this.#cold.has(revision));
     if (missing.length > 0) {

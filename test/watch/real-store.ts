@@ -106,6 +106,10 @@ export class RealStore implements StoreUnderTest {
     return this.#store.leaseKeys(lease);
   }
 
+  hasLeaseKey(...args: Parameters<StoreReader["hasLeaseKey"]>): boolean {
+    return this.#store.hasLeaseKey(...args);
+  }
+
   #loading<T>(run: () => T): T {
     return retry(run, (keys) => this.load(keys));
   }
