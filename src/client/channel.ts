@@ -3,16 +3,19 @@
 import {
   Client,
   type ClientDuplexStream,
-  credentials,
+  type ClientReadableStream,
+  connectivityState,
   Metadata,
-  type ServiceError,
 } from "@grpc/grpc-js";
-import { type GrpcStatus, grpcStatus } from "../base/index.ts";
-import { ClientError } from "./client-error.ts";
+import { grpcStatus } from "../base/index.ts";
+import type { ClientError } from "./client-error.ts";
+import { errorOf, toClientError } from "./failures.ts";
 import type { UnaryMethod } from "./methods.ts";
+import { reachOf, type TlsOptions } from "./tls.ts";
 
 /** Streams of encoded messages. */
 export type ByteStream = ClientDuplexStream<Uint8Array, Uint8Array>;
+export type ByteSource = ClientReadableStream<Uint8Array>;
 
 export interface CallLimits {
   /** When the call must end, milliseconds since the epoch; undefined for never. */
@@ -20,13 +23,24 @@ export interface CallLimits {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What all channels of a client have in common. */
+export interface ChannelOptions {
+  readonly tls: TlsOptions | undefined;
+  /** While calls are under way: milliseconds without a byte until a ping, and until its answer. */
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+export interface StreamOptions {
+  /** A member without a leader ends the stream. */
+  readonly requireLeader: boolean;
+  readonly token: string | undefined;
+}
+
 const channelOptions = {
   // The server refuses what is too large; here only the reply counts, and it may be of any size.
   "grpc.max_receive_message_length": -1,
   "grpc.max_send_message_length": -1,
-  // A cable that was cut is noticed within 16 s. etcd's servers allow no ping more often than 5 s.
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 6_000,
   "grpc.initial_reconnect_backoff_ms": 50,
   "grpc.max_reconnect_backoff_ms": 2_000,
 } as const;
@@ -35,28 +49,56 @@ function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** The error of a call as ours, with grpc-js's prefix removed. */
-export function toClientError(error: ServiceError): ClientError {
-  return new ClientError(error.code as GrpcStatus, error.details, { cause: error });
-}
-
-/** Whether a call failed before anything of it was sent. */
-export function neverSent(error: ClientError): boolean {
-  return (
-    error.status === grpcStatus.unavailable &&
-    /^(?:No connection established|Name resolution failed)/.test(error.message)
-  );
+function metadataOf(token: string | undefined, requireLeader: boolean): Metadata {
+  const metadata = new Metadata();
+  if (token !== undefined) {
+    metadata.set("token", token);
+  }
+  if (requireLeader) {
+    metadata.set("hasleader", "true");
+  }
+  return metadata;
 }
 
 export class Channel {
+  /** As the user wrote it. */
   readonly endpoint: string;
   readonly #client: Client;
 
-  /** `endpoint` is "host:port", with or without "http://". */
-  constructor(endpoint: string) {
+  /** Throws RangeError for what is no endpoint, TypeError for bad certificates. */
+  constructor(endpoint: string, options: ChannelOptions) {
     this.endpoint = endpoint;
-    const address = endpoint.replace(/^http:\/\//, "").replace(/\/$/, "");
-    this.#client = new Client(address, credentials.createInsecure(), channelOptions);
+    const reach = reachOf(endpoint, options.tls);
+    this.#client = new Client(reach.target, reach.credentials, {
+      ...channelOptions,
+      "grpc.keepalive_time_ms": options.pingIntervalMs,
+      "grpc.keepalive_timeout_ms": options.pingTimeoutMs,
+      ...reach.options,
+    });
+  }
+
+  /** Whether there is a connection, made now if need be: false when `waitMs` did not do. */
+  async connected(waitMs: number): Promise<boolean> {
+    const channel = this.#client.getChannel();
+    const end = Date.now() + waitMs;
+    for (;;) {
+      const state = channel.getConnectivityState(true);
+      if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) {
+        return state === connectivityState.READY;
+      }
+      const changed = await new Promise<boolean>((resolve) => {
+        channel.watchConnectivityState(state, end, (error) => resolve(error === undefined));
+      });
+      if (!changed) {
+        return false;
+      }
+    }
+  }
+
+  /** Whether a connection is being made: what is sent now would wait for it. */
+  get dialling(): boolean {
+    const state = this.#client.getChannel().getConnectivityState(true);
+    return state === connectivityState.IDLE || state === connectivityState.CONNECTING;
   }
 
   /** One call, tried once. Rejects with ClientError. */
@@ -64,28 +106,36 @@ export class Channel {
     method: UnaryMethod<Request, Response>,
     request: Request,
     limits: CallLimits,
+    token?: string,
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
       const { signal, deadline } = limits;
-      const call = this.#client.makeUnaryRequest(
-        method.path,
-        (message: Request) => toBuffer(method.encode(message)),
-        (bytes: Buffer) => method.decode(bytes),
-        request,
-        new Metadata(),
-        deadline === undefined ? {} : { deadline },
-        (error, response) => {
-          signal?.removeEventListener("abort", cancel);
-          if (error !== null) {
-            reject(toClientError(error));
-          } else if (response === undefined) {
-            reject(new ClientError(grpcStatus.internal, "a call ended without a reply"));
-          } else {
-            resolve(response);
-          }
-        },
-      );
-      const cancel = (): void => call.cancel();
+      const { endpoint } = this;
+      let call: { cancel(): void } | undefined;
+      const cancel = (): void => call?.cancel();
+      try {
+        call = this.#client.makeUnaryRequest(
+          method.path,
+          (message: Request) => toBuffer(method.encode(message)),
+          (bytes: Buffer) => method.decode(bytes),
+          request,
+          metadataOf(token, false),
+          deadline === undefined ? {} : { deadline },
+          (error, response) => {
+            signal?.removeEventListener("abort", cancel);
+            if (error !== null) {
+              reject(toClientError(error, { endpoint, signal }));
+            } else if (response === undefined) {
+              reject(errorOf(grpcStatus.internal, "a call ended without a reply", { endpoint }));
+            } else {
+              resolve(response);
+            }
+          },
+        );
+      } catch (error) {
+        reject(toClientError(error, { endpoint, signal }));
+        return;
+      }
       signal?.addEventListener("abort", cancel, { once: true });
       if (signal?.aborted === true) {
         cancel();
@@ -93,18 +143,42 @@ export class Channel {
     });
   }
 
-  /** Opens a stream of bytes. With `requireLeader` a member without a leader ends it. */
-  stream(path: string, requireLeader: boolean): ByteStream {
-    const metadata = new Metadata();
-    if (requireLeader) {
-      metadata.set("hasleader", "true");
-    }
-    return this.#client.makeBidiStreamRequest(
-      path,
-      (bytes: Uint8Array) => toBuffer(bytes),
-      (bytes: Buffer): Uint8Array => bytes,
-      metadata,
+  /** Opens a stream of bytes in both directions. Throws ClientClosedError on a closed channel. */
+  stream(path: string, options: StreamOptions): ByteStream {
+    return this.#opened(() =>
+      this.#client.makeBidiStreamRequest(
+        path,
+        (bytes: Uint8Array) => toBuffer(bytes),
+        (bytes: Buffer): Uint8Array => bytes,
+        metadataOf(options.token, options.requireLeader),
+      ),
     );
+  }
+
+  /** Sends `request` and gives what comes back, for as long as it comes. */
+  source(path: string, request: Uint8Array, options: StreamOptions): ByteSource {
+    return this.#opened(() =>
+      this.#client.makeServerStreamRequest(
+        path,
+        (bytes: Uint8Array) => toBuffer(bytes),
+        (bytes: Buffer): Uint8Array => bytes,
+        request,
+        metadataOf(options.token, options.requireLeader),
+      ),
+    );
+  }
+
+  #opened<Stream>(open: () => Stream): Stream {
+    try {
+      return open();
+    } catch (error) {
+      throw this.error(error);
+    }
+  }
+
+  /** What a stream of this channel emitted, as ours. */
+  error(cause: unknown): ClientError {
+    return toClientError(cause, { endpoint: this.endpoint });
   }
 
   close(): void {

@@ -8,8 +8,11 @@ import {
   type DefragmentResponse,
   DeleteRangeRequest,
   type DeleteRangeResponse,
+  DowngradeRequest,
+  type DowngradeResponse,
   HashKVRequest,
   type HashKVResponse,
+  type HashResponse,
   LeaseGrantRequest,
   type LeaseGrantResponse,
   type LeaseKeepAliveResponse,
@@ -29,84 +32,113 @@ import {
   type PutResponse,
   RangeRequest,
   type RangeResponse,
-  type SnapshotResponse,
+  SnapshotRequest,
+  SnapshotResponse,
   type StatusResponse,
   TxnRequest,
   type TxnResponse,
   type WatchCreateRequest,
 } from "../wire/index.ts";
-import { Channel } from "./channel.ts";
 import { type CallOptions, Channels } from "./channels.ts";
+import type { Balancing } from "./endpoints.ts";
 import { keepAlive, keepAliveOnce } from "./keep-alive.ts";
-import { methods, type UnaryMethod } from "./methods.ts";
-import { snapshotMessages } from "./snapshot.ts";
+import { messagesOf } from "./messages.ts";
+import { methods, snapshotPath } from "./methods.ts";
+import { RecipeCalls } from "./recipe-calls.ts";
+import { Renewals } from "./renewals.ts";
+import type { TlsOptions } from "./tls.ts";
+import type { UserOptions } from "./tokens.ts";
 import { Watcher, type WatchOptions } from "./watcher.ts";
 
 export interface ClientOptions {
-  /** "host:port", with or without "http://"; at least one. */
+  /**
+   * "host:port", with or without "http://"; "https://host:port" for TLS; "unix:path". At least one.
+   */
   readonly endpoints: readonly string[];
+  /** TLS: for endpoints with "https://", and for those that name no scheme. */
+  readonly tls?: TlsOptions | undefined;
+  /** The user that all calls are made as; logged in when first needed, and again when need be. */
+  readonly auth?: UserOptions | undefined;
   /** Milliseconds until a call gives up; 5,000 when not given. */
   readonly callTimeoutMs?: number;
   /** Milliseconds for which a call goes on when no endpoint takes a connection; 2,000. */
   readonly dialTimeoutMs?: number;
+  /** "first" (when not given) stays with one endpoint until it fails; "spread" uses all in turn. */
+  readonly balancing?: Balancing;
+  /**
+   * While calls, watches or renewals are under way, a connection on which nothing came for so many
+   * milliseconds is pinged; 6,000. etcd's servers refuse pings more often than every 5 s.
+   */
+  readonly pingIntervalMs?: number;
+  /** Milliseconds without an answer after which a connection is dead; 4,000. */
+  readonly pingTimeoutMs?: number;
 }
 
 /** Calls reject with ClientError. Fields of a request that are not given are zero. */
-export class Client implements AsyncDisposable {
-  readonly #channels: Channels;
+export class Client extends RecipeCalls implements AsyncDisposable {
+  readonly #renewals: Renewals;
 
+  /** Throws RangeError for what is no endpoint, TypeError for certificates that are not any. */
   constructor(options: ClientOptions) {
-    this.#channels = new Channels({
-      endpoints: options.endpoints,
-      callTimeoutMs: options.callTimeoutMs ?? 5_000,
-      dialTimeoutMs: options.dialTimeoutMs ?? 2_000,
-    });
+    super(
+      new Channels({
+        endpoints: options.endpoints,
+        tls: options.tls,
+        auth: options.auth,
+        balancing: options.balancing ?? "first",
+        callTimeoutMs: options.callTimeoutMs ?? 5_000,
+        dialTimeoutMs: options.dialTimeoutMs ?? 2_000,
+        pingIntervalMs: options.pingIntervalMs ?? 6_000,
+        pingTimeoutMs: options.pingTimeoutMs ?? 4_000,
+      }),
+    );
+    this.#renewals = new Renewals(this.channels);
   }
 
   get endpoints(): readonly string[] {
-    return this.#channels.endpoints;
+    return this.channels.endpoints;
   }
 
   range(request: Partial<RangeRequest>, options: CallOptions = {}): Promise<RangeResponse> {
-    return this.#channels.call(methods.range, RangeRequest.create(request), options);
+    return this.channels.call(methods.range, RangeRequest.create(request), options);
   }
 
   put(request: Partial<PutRequest>, options: CallOptions = {}): Promise<PutResponse> {
-    return this.#channels.call(methods.put, PutRequest.create(request), options);
+    return this.channels.call(methods.put, PutRequest.create(request), options);
   }
 
   deleteRange(
     request: Partial<DeleteRangeRequest>,
     options: CallOptions = {},
   ): Promise<DeleteRangeResponse> {
-    return this.#channels.call(methods.deleteRange, DeleteRangeRequest.create(request), options);
+    return this.channels.call(methods.deleteRange, DeleteRangeRequest.create(request), options);
   }
 
   txn(request: Partial<TxnRequest>, options: CallOptions = {}): Promise<TxnResponse> {
-    return this.#channels.call(methods.txn, TxnRequest.create(request), options);
+    return this.channels.call(methods.txn, TxnRequest.create(request), options);
   }
 
   compact(
     request: Partial<CompactionRequest>,
     options: CallOptions = {},
   ): Promise<CompactionResponse> {
-    return this.#channels.call(methods.compact, CompactionRequest.create(request), options);
+    return this.channels.call(methods.compact, CompactionRequest.create(request), options);
   }
 
   /** Opens a watch; iterate the result. Fails only for what another endpoint would refuse too. */
   watch(request: Partial<WatchCreateRequest>, options: WatchOptions = {}): Watcher {
-    return new Watcher(this.#channels, request, options);
+    return new Watcher(this.channels, request, options);
   }
 
   leaseGrant(
     request: Partial<LeaseGrantRequest>,
     options: CallOptions = {},
   ): Promise<LeaseGrantResponse> {
-    return this.#channels.call(methods.leaseGrant, LeaseGrantRequest.create(request), options);
+    return this.channels.call(methods.leaseGrant, LeaseGrantRequest.create(request), options);
   }
 
   leaseRevoke(id: bigint, options: CallOptions = {}): Promise<LeaseRevokeResponse> {
-    return this.#channels.call(methods.leaseRevoke, { id }, options);
+    return this.channels.call(methods.leaseRevoke, { id }, options);
   }
 
   leaseTimeToLive(
@@ -114,16 +146,16 @@ export class Client implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<LeaseTimeToLiveResponse> {
     const message = LeaseTimeToLiveRequest.create(request);
-    return this.#channels.call(methods.leaseTimeToLive, message, options);
+    return this.channels.call(methods.leaseTimeToLive, message, options);
   }
 
   leases(options: CallOptions = {}): Promise<LeaseLeasesResponse> {
-    return this.#channels.call(methods.leaseLeases, {}, options);
+    return this.channels.call(methods.leaseLeases, {}, options);
   }
 
   /** Renews once; a lease that is gone has a TTL of 0 in the reply. */
   leaseKeepAliveOnce(id: bigint, options: CallOptions = {}): Promise<LeaseKeepAliveResponse> {
-    return keepAliveOnce(this.#channels, id, options);
+    return keepAliveOnce(this.channels, this.#renewals, id, options);
   }
 
   /** Renews for as long as it is iterated and the lease lives. */
@@ -131,25 +163,25 @@ export class Client implements AsyncDisposable {
     id: bigint,
     options: CallOptions = {},
   ): AsyncGenerator<LeaseKeepAliveResponse, void> {
-    return keepAlive(this.#channels, id, options);
+    return keepAlive(this.channels, this.#renewals, id, options);
   }
 
   memberList(
     request: Partial<MemberListRequest>,
     options: CallOptions = {},
   ): Promise<MemberListResponse> {
-    return this.#channels.call(methods.memberList, MemberListRequest.create(request), options);
+    return this.channels.call(methods.memberList, MemberListRequest.create(request), options);
   }
 
   memberAdd(
     request: Partial<MemberAddRequest>,
     options: CallOptions = {},
   ): Promise<MemberAddResponse> {
-    return this.#channels.call(methods.memberAdd, MemberAddRequest.create(request), options);
+    return this.channels.call(methods.memberAdd, MemberAddRequest.create(request), options);
   }
 
   memberRemove(id: bigint, options: CallOptions = {}): Promise<MemberRemoveResponse> {
-    return this.#channels.call(methods.memberRemove, { id }, options);
+    return this.channels.call(methods.memberRemove, { id }, options);
   }
 
   memberUpdate(
@@ -157,21 +189,21 @@ export class Client implements AsyncDisposable {
     peerUrls: readonly string[],
     options: CallOptions = {},
   ): Promise<MemberUpdateResponse> {
-    return this.#channels.call(methods.memberUpdate, { id, peerUrls }, options);
+    return this.channels.call(methods.memberUpdate, { id, peerUrls }, options);
   }
 
   /** Makes a learner that has caught up a voter. */
   memberPromote(id: bigint, options: CallOptions = {}): Promise<MemberPromoteResponse> {
-    return this.#channels.call(methods.memberPromote, { id }, options);
+    return this.channels.call(methods.memberPromote, { id }, options);
   }
 
   alarm(request: Partial<AlarmRequest>, options: CallOptions = {}): Promise<AlarmResponse> {
-    return this.#channels.call(methods.alarm, AlarmRequest.create(request), options);
+    return this.channels.call(methods.alarm, AlarmRequest.create(request), options);
   }
 
   /** What the member at `endpoint` says of itself. */
   status(endpoint: string, options: CallOptions = {}): Promise<StatusResponse> {
-    return this.#callTo(endpoint, methods.status, {}, options);
+    return this.channels.callTo(endpoint, methods.status, {}, options);
   }
 
   hashKv(
@@ -179,22 +211,45 @@ export class Client implements AsyncDisposable {
     request: Partial<HashKVRequest>,
     options: CallOptions = {},
   ): Promise<HashKVResponse> {
-    return this.#callTo(endpoint, methods.hashKv, HashKVRequest.create(request), options);
+    return this.channels.callTo(endpoint, methods.hashKv, HashKVRequest.create(request), options);
   }
 
   /** Has the member at `endpoint` give unused disk space back. */
   defragment(endpoint: string, options: CallOptions = {}): Promise<DefragmentResponse> {
-    return this.#callTo(endpoint, methods.defragment, {}, options);
+    return this.channels.callTo(endpoint, methods.defragment, {}, options);
   }
 
   /** A backup of the member at `endpoint`, which takes its time; the blobs joined are the file. */
   async *snapshot(endpoint: string): AsyncGenerator<SnapshotResponse, undefined> {
-    const channel = new Channel(endpoint);
+    const { channel, own } = this.channels.channelTo(endpoint);
     try {
-      yield* snapshotMessages(channel);
+      const token = await this.channels.token();
+      const options = { token, requireLeader: false };
+      for await (const bytes of messagesOf(
+        channel,
+        snapshotPath,
+        SnapshotRequest.encode({}),
+        options,
+      )) {
+        yield SnapshotResponse.decode(bytes);
+      }
     } finally {
-      channel.close();
+      if (own) {
+        channel.close();
+      }
     }
+  }
+
+  /** A checksum of all that the member at `endpoint` holds, as etcd's `Hash`. */
+  hash(endpoint: string, options: CallOptions = {}): Promise<HashResponse> {
+    return this.channels.callTo(endpoint, methods.hash, {}, options);
+  }
+
+  downgrade(
+    request: Partial<DowngradeRequest>,
+    options: CallOptions = {},
+  ): Promise<DowngradeResponse> {
+    return this.channels.call(methods.downgrade, DowngradeRequest.create(request), options);
   }
 
   /** `endpoint` must be the leader's. */
@@ -203,34 +258,18 @@ export class Client implements AsyncDisposable {
     targetId: bigint,
     options: CallOptions = {},
   ): Promise<MoveLeaderResponse> {
-    return this.#callTo(endpoint, methods.moveLeader, { targetId }, options);
+    return this.channels.callTo(endpoint, methods.moveLeader, { targetId }, options);
   }
 
+  /** Ends calls, watches and renewals, and closes all connections. Leases live on until they end. */
   close(): void {
-    this.#channels.close();
+    this.#renewals.close();
+    this.channels.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();
-  }
-
-  /** One call to one member, tried once. */
-  async #callTo<Request, Response>(
-    endpoint: string,
-    method: UnaryMethod<Request, Response>,
-    request: Request,
-    options: CallOptions,
-  ): Promise<Response> {
-    const known = this.#channels.channelTo(endpoint);
-    const channel = known ?? new Channel(endpoint);
-    try {
-      return await channel.unary(method, request, this.#channels.limitsOf(options));
-    } finally {
-      if (known === undefined) {
-        channel.close();
-      }
-    }
   }
 }
 

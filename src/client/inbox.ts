@@ -3,6 +3,7 @@
 
 export interface InboxOptions {
   readonly itemsMax: number;
+  readonly sizeBytesMax: number;
   readonly onFull: () => void;
   readonly onTaken: () => void;
   /** The reader wants no more. */
@@ -11,7 +12,8 @@ export interface InboxOptions {
 
 export class Inbox<Item> implements AsyncIterator<Item, undefined> {
   readonly #options: InboxOptions;
-  readonly #items: Item[] = [];
+  readonly #items: { readonly item: Item; readonly sizeBytes: number }[] = [];
+  #sizeBytes = 0;
   readonly #readers: {
     readonly resolve: (result: IteratorResult<Item, undefined>) => void;
     readonly reject: (error: Error) => void;
@@ -23,7 +25,7 @@ export class Inbox<Item> implements AsyncIterator<Item, undefined> {
     this.#options = options;
   }
 
-  push(item: Item): void {
+  push(item: Item, sizeBytes: number): void {
     if (this.#ended) {
       return;
     }
@@ -32,8 +34,10 @@ export class Inbox<Item> implements AsyncIterator<Item, undefined> {
       reader.resolve({ done: false, value: item });
       return;
     }
-    this.#items.push(item);
-    if (this.#items.length >= this.#options.itemsMax) {
+    this.#items.push({ item, sizeBytes });
+    this.#sizeBytes += sizeBytes;
+    const { itemsMax, sizeBytesMax } = this.#options;
+    if (this.#items.length >= itemsMax || this.#sizeBytes >= sizeBytesMax) {
       this.#options.onFull();
     }
   }
@@ -51,12 +55,13 @@ export class Inbox<Item> implements AsyncIterator<Item, undefined> {
   }
 
   next(): Promise<IteratorResult<Item, undefined>> {
-    const item = this.#items.shift();
-    if (item !== undefined) {
+    const first = this.#items.shift();
+    if (first !== undefined) {
+      this.#sizeBytes -= first.sizeBytes;
       if (this.#items.length === 0) {
         this.#options.onTaken();
       }
-      return Promise.resolve({ done: false, value: item });
+      return Promise.resolve({ done: false, value: first.item });
     }
     return new Promise((resolve, reject) => {
       const reader = { resolve, reject };

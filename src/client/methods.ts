@@ -27,7 +27,7 @@ function method<Request, Response>(
   repeatable: boolean,
 ): UnaryMethod<Request, Response> {
   return {
-    path: `/etcdserverpb.${path}`,
+    path: path.startsWith("/") ? path : `/etcdserverpb.${path}`,
     encode: (message) => request.encode(message),
     decode: (bytes) => response.decode(bytes),
     repeatable,
@@ -89,8 +89,84 @@ export const methods = {
     wire.MoveLeaderResponse,
     false,
   ),
+  authEnable: method("Auth/AuthEnable", wire.AuthEnableRequest, wire.AuthEnableResponse, false),
+  authDisable: method("Auth/AuthDisable", wire.AuthDisableRequest, wire.AuthDisableResponse, false),
+  authStatus: method("Auth/AuthStatus", wire.AuthStatusRequest, wire.AuthStatusResponse, true),
+  authenticate: method(
+    "Auth/Authenticate",
+    wire.AuthenticateRequest,
+    wire.AuthenticateResponse,
+    true,
+  ),
+  userAdd: method("Auth/UserAdd", wire.AuthUserAddRequest, wire.AuthUserAddResponse, false),
+  userGet: method("Auth/UserGet", wire.AuthUserGetRequest, wire.AuthUserGetResponse, true),
+  userList: method("Auth/UserList", wire.AuthUserListRequest, wire.AuthUserListResponse, true),
+  userDelete: method(
+    "Auth/UserDelete",
+    wire.AuthUserDeleteRequest,
+    wire.AuthUserDeleteResponse,
+    false,
+  ),
+  userChangePassword: method(
+    "Auth/UserChangePassword",
+    wire.AuthUserChangePasswordRequest,
+    wire.AuthUserChangePasswordResponse,
+    false,
+  ),
+  userGrantRole: method(
+    "Auth/UserGrantRole",
+    wire.AuthUserGrantRoleRequest,
+    wire.AuthUserGrantRoleResponse,
+    false,
+  ),
+  userRevokeRole: method(
+    "Auth/UserRevokeRole",
+    wire.AuthUserRevokeRoleRequest,
+    wire.AuthUserRevokeRoleResponse,
+    false,
+  ),
+  roleAdd: method("Auth/RoleAdd", wire.AuthRoleAddRequest, wire.AuthRoleAddResponse, false),
+  roleGet: method("Auth/RoleGet", wire.AuthRoleGetRequest, wire.AuthRoleGetResponse, true),
+  roleList: method("Auth/RoleList", wire.AuthRoleListRequest, wire.AuthRoleListResponse, true),
+  roleDelete: method(
+    "Auth/RoleDelete",
+    wire.AuthRoleDeleteRequest,
+    wire.AuthRoleDeleteResponse,
+    false,
+  ),
+  roleGrantPermission: method(
+    "Auth/RoleGrantPermission",
+    wire.AuthRoleGrantPermissionRequest,
+    wire.AuthRoleGrantPermissionResponse,
+    false,
+  ),
+  roleRevokePermission: method(
+    "Auth/RoleRevokePermission",
+    wire.AuthRoleRevokePermissionRequest,
+    wire.AuthRoleRevokePermissionResponse,
+    false,
+  ),
+  campaign: method(
+    "/v3electionpb.Election/Campaign",
+    wire.CampaignRequest,
+    wire.CampaignResponse,
+    false,
+  ),
+  proclaim: method(
+    "/v3electionpb.Election/Proclaim",
+    wire.ProclaimRequest,
+    wire.ProclaimResponse,
+    false,
+  ),
+  leader: method("/v3electionpb.Election/Leader", wire.LeaderRequest, wire.LeaderResponse, true),
+  resign: method("/v3electionpb.Election/Resign", wire.ResignRequest, wire.ResignResponse, false),
+  lock: method("/v3lockpb.Lock/Lock", wire.LockRequest, wire.LockResponse, false),
+  unlock: method("/v3lockpb.Lock/Unlock", wire.UnlockRequest, wire.UnlockResponse, false),
+  hash: method("Maintenance/Hash", wire.HashRequest, wire.HashResponse, true),
+  downgrade: method("Maintenance/Downgrade", wire.DowngradeRequest, wire.DowngradeResponse, false),
 } as const;
 
 export const snapshotPath = "/etcdserverpb.Maintenance/Snapshot";
+export const observePath = "/v3electionpb.Election/Observe";
 export const watchPath = "/etcdserverpb.Watch/Watch";
 export const keepAlivePath = "/etcdserverpb.Lease/LeaseKeepAlive";

@@ -1,14 +1,15 @@
 // A watch that survives its connection. Events arrive in order, each once: after a break the watch
 // is opened again, on the next endpoint if need be, at the revision after the last one seen.
 
-import type { ServiceError } from "@grpc/grpc-js";
 import { grpcStatus } from "../base/index.ts";
 import { type Event, WatchCreateRequest, WatchRequest, WatchResponse } from "../wire/index.ts";
-import { type ByteStream, toClientError } from "./channel.ts";
+import type { ByteStream, Channel } from "./channel.ts";
 import type { Channels } from "./channels.ts";
-import { ClientError, CompactedError } from "./client-error.ts";
+import { ClientClosedError, type ClientError, CompactedError } from "./client-error.ts";
+import { errorOf, toClientError } from "./failures.ts";
 import { Inbox } from "./inbox.ts";
 import { watchPath } from "./methods.ts";
+import { isStaleToken } from "./tokens.ts";
 
 export interface WatchOptions {
   /** Ends the watch. */
@@ -19,6 +20,9 @@ export interface WatchOptions {
 
 /** Replies taken from the network and not yet read, beyond which the stream is paused. */
 const unreadMax = 128;
+const unreadBytesMax = 8 * 1024 * 1024;
+/** How often in a row a watch may be refused for its token. */
+const staleTokensMax = 3;
 const retryMsMin = 50;
 const retryMsMax = 3_000;
 
@@ -41,6 +45,8 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
   #retryMs = retryMsMin;
   #nextRevision: number;
   #fragments: Event[] = [];
+  #token: string | undefined;
+  #staleTokens = 0;
   #closed = false;
 
   constructor(channels: Channels, request: Partial<WatchCreateRequest>, options: WatchOptions) {
@@ -50,6 +56,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     this.#nextRevision = this.#request.startRevision;
     this.#inbox = new Inbox({
       itemsMax: unreadMax,
+      sizeBytesMax: unreadBytesMax,
       onFull: () => this.#stream?.pause(),
       onTaken: () => this.#stream?.resume(),
       onReturn: () => this.close(),
@@ -58,7 +65,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     if (options.signal?.aborted === true) {
       this.close();
     } else {
-      this.#open();
+      void this.#open();
     }
   }
 
@@ -89,59 +96,102 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     this.#stream?.write(WatchRequest.encode(request));
   }
 
-  #open(): void {
-    const channel = this.#channels.current();
-    const stream = channel.stream(watchPath, true);
+  /** Opens the watch, on the endpoint of now. Never rejects. */
+  async #open(): Promise<void> {
+    let stream: ByteStream;
+    let channel: Channel;
+    let token: string | undefined;
+    try {
+      token = await this.#channels.token();
+      if (this.#closed) {
+        return;
+      }
+      channel = this.#channels.current();
+      stream = channel.stream(watchPath, { requireLeader: true, token });
+    } catch (error) {
+      this.#onBreak(toClientError(error), undefined, undefined);
+      return;
+    }
     this.#stream = stream;
+    this.#token = token;
     this.#fragments = [];
-    const onBreak = (error: ClientError): void => {
-      if (this.#stream !== stream || this.#closed) {
-        return;
+    const broken = (error: ClientError): void => {
+      if (this.#stream === stream) {
+        this.#onBreak(error, channel, token);
       }
-      this.#stream = undefined;
-      if (!passing.has(error.status)) {
-        this.#finish(error);
-        return;
-      }
-      this.#channels.leave(channel);
-      this.#timer = setTimeout(() => this.#open(), this.#retryMs * (0.5 + Math.random() / 2));
-      this.#retryMs = Math.min(2 * this.#retryMs, retryMsMax);
     };
     stream.on("data", (bytes: Uint8Array) => {
       if (this.#stream === stream) {
-        this.#onReply(WatchResponse.decode(bytes));
+        try {
+          this.#onReply(WatchResponse.decode(bytes), channel, bytes.length);
+        } catch (error) {
+          stream.cancel();
+          broken(channel.error(error));
+        }
       }
     });
-    stream.on("error", (error: ServiceError) => onBreak(toClientError(error)));
-    stream.on("end", () => onBreak(new ClientError(grpcStatus.unavailable, "the stream ended")));
+    stream.on("error", (error) => broken(channel.error(error)));
+    stream.on("end", () => broken(errorOf(grpcStatus.unavailable, "the stream ended")));
     const value = { ...this.#request, startRevision: this.#nextRevision };
     this.#send({ requestUnion: { kind: "createRequest", value } });
   }
 
-  #onReply(reply: WatchResponse): void {
+  #onBreak(error: ClientError, channel: Channel | undefined, token: string | undefined): void {
+    if (this.#closed) {
+      return;
+    }
+    this.#stream = undefined;
+    const stale = this.#channels.renewsToken(error, token) && ++this.#staleTokens < staleTokensMax;
+    if ((!stale && !passing.has(error.status)) || this.#channels.closed) {
+      this.#finish(this.#channels.closed ? new ClientClosedError() : error);
+      return;
+    }
+    if (channel !== undefined && !stale) {
+      this.#channels.leave(channel);
+    }
+    this.#timer = setTimeout(() => void this.#open(), this.#retryMs * (0.5 + Math.random() / 2));
+    this.#retryMs = Math.min(2 * this.#retryMs, retryMsMax);
+  }
+
+  #onReply(reply: WatchResponse, channel: Channel, sizeBytes: number): void {
     const revision = reply.header?.revision ?? 0;
     if (reply.canceled) {
-      this.#finish(
-        reply.compactRevision > 0
-          ? new CompactedError(reply.compactRevision)
-          : new ClientError(grpcStatus.cancelled, reply.cancelReason || "the watch was cancelled"),
-      );
+      this.#onCancel(reply, channel);
     } else if (reply.created) {
       this.#retryMs = retryMsMin;
+      this.#staleTokens = 0;
+      this.#channels.praise(channel);
       // A watch "from now" must not lose what happens while its connection is broken.
       this.#nextRevision ||= revision + 1;
       if (this.#options.createdNotify === true) {
-        this.#inbox.push(reply);
+        this.#inbox.push(reply, sizeBytes);
       }
     } else if (reply.events.length > 0) {
-      this.#onEvents(reply);
+      this.#onEvents(reply, sizeBytes);
     } else {
       this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
-      this.#inbox.push(reply);
+      this.#inbox.push(reply, sizeBytes);
     }
   }
 
-  #onEvents(reply: WatchResponse): void {
+  /** The server ended the watch, in words: there is no status in a reply. */
+  #onCancel({ compactRevision, cancelReason }: WatchResponse, channel: Channel): void {
+    const { endpoint } = channel;
+    const stream = this.#stream;
+    const text = cancelReason || "the watch was cancelled";
+    const error =
+      compactRevision > 0
+        ? new CompactedError(compactRevision, { endpoint })
+        : errorOf(grpcStatus.cancelled, text, { endpoint });
+    if (isStaleToken(error)) {
+      this.#onBreak(error, channel, this.#token);
+      stream?.cancel();
+    } else {
+      this.#finish(error);
+    }
+  }
+
+  #onEvents(reply: WatchResponse, sizeBytes: number): void {
     if (reply.fragment || this.#fragments.length > 0) {
       this.#fragments.push(...reply.events);
       if (reply.fragment) {
@@ -151,7 +201,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     const events = this.#fragments.length > 0 ? this.#fragments : reply.events;
     this.#fragments = [];
     this.#nextRevision = (events.at(-1)?.kv?.modRevision ?? 0) + 1;
-    this.#inbox.push({ ...reply, events });
+    this.#inbox.push({ ...reply, events }, sizeBytes);
   }
 
   #finish(error: Error | undefined): void {

@@ -28,6 +28,12 @@ export const layers: Readonly<Record<string, Layer>> = {
   peer: { level: 2, folders: ["base", "wire"], packages: ["node"] },
   grpc: { level: 2, folders: ["base"], packages: ["node", "@grpc/grpc-js"] },
   client: { level: 2, folders: ["base", "wire"], packages: ["node", "@grpc/grpc-js"] },
+  sdk: { level: 3, folders: ["base", "wire", "client"], packages: ["node"] },
+  recipes: {
+    level: 4,
+    folders: ["base", "wire", "client", "sdk"],
+    packages: ["node", "@grpc/grpc-js"],
+  },
   "etcd-snapshot": { level: 2, folders: ["base", "wire"], packages: ["node"] },
   apply: { level: 3, folders: state, packages: [] },
   node: { level: 4, folders: belowNode, packages: ["node"] },
