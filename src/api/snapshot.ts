@@ -1,4 +1,5 @@
-// Maintenance.Snapshot: the backup file in messages of 32 KiB, then one with its SHA-256.
+// Maintenance.Snapshot: the backup file in messages of 32 KiB, then one with its SHA-256. What they
+// say remains is of the file, without the hash, as in etcd.
 
 import { createHash } from "node:crypto";
 import { grpcStatus } from "../base/index.ts";
@@ -11,7 +12,6 @@ import { toRpcError } from "./errors.ts";
 const blobBytes = 32 * 1024;
 /** Read from the file at a time. */
 const readBytes = 16 * blobBytes;
-const hashBytes = 32;
 
 export function snapshot(api: ApiContext, call: StreamCall): void {
   let started = false;
@@ -49,12 +49,11 @@ async function send(api: ApiContext, call: StreamCall, bytes: Uint8Array): Promi
 async function sendFile(api: ApiContext, call: StreamCall, backup: Backup): Promise<void> {
   const { sizeBytes } = backup;
   const hash = createHash("sha256");
-  const totalBytes = sizeBytes + hashBytes;
-  const write = async (blob: Uint8Array, sentBytes: number): Promise<void> => {
+  const write = async (blob: Uint8Array, remainingBytes: number): Promise<void> => {
     const message = SnapshotResponse.encode({
       // No header, in etcd too.
       header: undefined,
-      remainingBytes: totalBytes - sentBytes,
+      remainingBytes,
       blob,
       version: api.options.storageVersion,
     });
@@ -70,10 +69,10 @@ async function sendFile(api: ApiContext, call: StreamCall, backup: Backup): Prom
     hash.update(chunk);
     for (let from = 0; from < chunk.length && !call.cancelled; from += blobBytes) {
       const blob = chunk.subarray(from, from + blobBytes);
-      await write(blob, at + from + blob.length);
+      await write(blob, sizeBytes - at - from - blob.length);
     }
   }
   if (!call.cancelled) {
-    await write(hash.digest(), totalBytes);
+    await write(hash.digest(), 0);
   }
 }

@@ -18,6 +18,11 @@ export interface Lease {
   readonly remainingTtlSeconds: number;
 }
 
+/** What a new leader counts for a lease. */
+export function countedTtlSeconds(lease: Lease): number {
+  return lease.remainingTtlSeconds || lease.grantedTtlSeconds;
+}
+
 export type RenewOutcome =
   | { readonly kind: "renewed"; readonly ttlSeconds: number }
   /** No such lease, or it ran out and is being revoked: answer TTL 0. */
@@ -169,6 +174,12 @@ export class LeaseClock {
     return Math.max(0, running.dueMs - nowMs);
   }
 
+  /** The same, negative once it is past, and without taking up a lease that was not read yet. */
+  peekMs(lease: Lease, nowMs: number): number {
+    this.#date(nowMs);
+    return (this.#running.get(lease.id)?.dueMs ?? this.#firstDueMs(lease)) - nowMs;
+  }
+
   /** At most `max` leases that ran out; given again at each call until they are revoked. */
   expired(nowMs: number, max: number): LeaseId[] {
     this.#date(nowMs);
@@ -224,12 +235,15 @@ export class LeaseClock {
   /** A lease from before the promotion begins to run. */
   #start(lease: Lease): Running {
     const running = new Running(lease, this.#checkpointIntervalMs);
-    const leftSeconds = lease.remainingTtlSeconds || lease.grantedTtlSeconds;
-    running.dueMs = this.#promotedMs + this.#extensionMs + leftSeconds * 1000;
+    running.dueMs = this.#firstDueMs(lease);
     this.#running.set(lease.id, running);
     this.#deadlines.push(running);
     this.#scheduleCheckpoint(running, this.#promotedMs);
     return running;
+  }
+
+  #firstDueMs(lease: Lease): number {
+    return this.#promotedMs + this.#extensionMs + countedTtlSeconds(lease) * 1000;
   }
 
   #readMore(): void {

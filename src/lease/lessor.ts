@@ -3,7 +3,7 @@
 import { compareIds, leaseTtlSecondsMax, noLease } from "../base/index.ts";
 import type { ErrorCode, LeaseId } from "../base/index.ts";
 import type { BatchOperation, Row } from "../storage/engine.ts";
-import { LeaseClock } from "./lease-clock.ts";
+import { countedTtlSeconds, LeaseClock } from "./lease-clock.ts";
 import type { Checkpoint, Lease, RenewOutcome } from "./lease-clock.ts";
 import { decodeLease, encodeLease, leaseKey } from "./lease-records.ts";
 
@@ -93,6 +93,19 @@ export class Lessor {
   /** Ascending. */
   ids(): LeaseId[] {
     return [...this.#leases.keys()].sort(compareIds);
+  }
+
+  /**
+   * By the time that is left of them, then by id. Where this member does not lead, by what a new
+   * leader would count.
+   */
+  idsByTimeLeft(nowMs: number): LeaseId[] {
+    const leftMs = (lease: Lease): number =>
+      this.#clock?.peekMs(lease, nowMs) ?? countedTtlSeconds(lease) * 1000;
+    return [...this.#leases.values()]
+      .map((lease) => ({ id: lease.id, leftMs: leftMs(lease) }))
+      .sort((a, b) => a.leftMs - b.leftMs || compareIds(a.id, b.id))
+      .map(({ id }) => id);
   }
 
   // The leader's: volatile. Times are monotonic milliseconds of this member.

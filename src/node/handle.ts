@@ -78,7 +78,7 @@ export interface StateReader {
   readonly auth: AuthReader;
   /** Whether the caller may write every key of a lease; undefined for yes. */
   checkLease(caller: Caller | undefined, id: LeaseId): ErrorCode | undefined;
-  /** Granted leases, ids ascending. */
+  /** Granted leases, by the time that is left of them. */
   leaseIds(): LeaseId[];
   leaseExists(id: LeaseId): boolean;
   members(): readonly Member[];

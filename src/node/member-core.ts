@@ -88,7 +88,7 @@ export class MemberCore {
       onProgress: (index) => this.#onProgress(index),
       onFatal: (error) => hooks.onFatal(error),
     });
-    this.#reader = stateReader(opened.state);
+    this.#reader = stateReader(opened.state, () => this.#devices.clock.monotonicMs());
     this.checkpointer = this.#makeCheckpointer();
     this.compaction = this.steppedWork(compactionRestMs, () => {
       const { store } = this.machine.state;
@@ -385,7 +385,7 @@ export class MemberCore {
     this.#opened = opened;
     opened.state.hub.onCatchUp(() => this.#catchUp.wake());
     this.machine.replace(opened.state, engine, opened.applied);
-    this.#reader = stateReader(opened.state);
+    this.#reader = stateReader(opened.state, () => this.#devices.clock.monotonicMs());
     opened.state.hub.adopt(hub);
     this.checkpointer.resume(engine, meta);
     this.followMembership();

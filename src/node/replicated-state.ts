@@ -120,11 +120,11 @@ export function takeCheckpoint(
   return { operations, meta: { index, term, conf: state.membership.confState } };
 }
 
-/** What front doors may read of the state. */
-export function stateReader(state: ReplicatedState): StateReader {
+/** What front doors may read of the state; `nowMs` gives monotonic milliseconds. */
+export function stateReader(state: ReplicatedState, nowMs: () => number): StateReader {
   return {
     store: state.store,
-    leaseIds: () => state.lessor.ids(),
+    leaseIds: () => state.lessor.idsByTimeLeft(nowMs()),
     leaseExists: (id) => state.lessor.has(id),
     members: () => state.membership.members(),
     alarms: () => state.alarms.list(),
