@@ -30,8 +30,15 @@ export const authMethods = {
     wire.AuthUserChangePasswordResponse,
   ),
   grantRole: method("UserGrantRole", wire.AuthUserGrantRoleRequest, wire.AuthUserGrantRoleResponse),
+  revokeRole: method(
+    "UserRevokeRole",
+    wire.AuthUserRevokeRoleRequest,
+    wire.AuthUserRevokeRoleResponse,
+  ),
   roleAdd: method("RoleAdd", wire.AuthRoleAddRequest, wire.AuthRoleAddResponse),
   roleGet: method("RoleGet", wire.AuthRoleGetRequest, wire.AuthRoleGetResponse),
+  roleList: method("RoleList", wire.AuthRoleListRequest, wire.AuthRoleListResponse),
+  roleDelete: method("RoleDelete", wire.AuthRoleDeleteRequest, wire.AuthRoleDeleteResponse),
   grantPermission: method(
     "RoleGrantPermission",
     wire.AuthRoleGrantPermissionRequest,

@@ -72,6 +72,8 @@ export const unaryMethods = {
   status: method(`${maintenance}/Status`, wire.StatusRequest, wire.StatusResponse),
   hash: method(`${maintenance}/Hash`, wire.HashRequest, wire.HashResponse),
   hashKv: method(`${maintenance}/HashKV`, wire.HashKVRequest, wire.HashKVResponse),
+  defragment: method(`${maintenance}/Defragment`, wire.DefragmentRequest, wire.DefragmentResponse),
+  downgrade: method(`${maintenance}/Downgrade`, wire.DowngradeRequest, wire.DowngradeResponse),
   moveLeader: method(`${maintenance}/MoveLeader`, wire.MoveLeaderRequest, wire.MoveLeaderResponse),
   lock: method("/v3lockpb.Lock/Lock", wire.LockRequest, wire.LockResponse),
   unlock: method("/v3lockpb.Lock/Unlock", wire.UnlockRequest, wire.UnlockResponse),
@@ -100,6 +102,8 @@ const defaultDeadlineMs = 20_000;
 
 /** A client of one endpoint. */
 export class RawClient implements Disposable {
+  /** The paths of all calls made. */
+  readonly called = new Set<string>();
   readonly #client: Client;
 
   constructor(endpoint: string) {
@@ -128,6 +132,7 @@ export class RawClient implements Disposable {
 
   /** A unary call with bytes that need not be a message. */
   bytes(path: string, request: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+    this.called.add(path);
     return new Promise((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
         path,
@@ -176,6 +181,7 @@ export class RawClient implements Disposable {
     replyCodec: Codec<A>,
     options: CallOptions = {},
   ): RawStream<Q, A> {
+    this.called.add(path);
     const call = this.#client.makeBidiStreamRequest(
       path,
       (message: Q | Uint8Array) =>
