@@ -1,7 +1,8 @@
 // Fixed-width and variable-width numbers in pages, blocks and records. Fixed ones are big endian,
-// so that byte order is number order where they stand in keys. The fixed ones are unchecked: callers
-// stay in bounds (a record's checksum is verified by the engine before any of its bytes are read
-// here). The variable ones say themselves how far they go, so reading them is bounded all the same.
+// so that byte order is number order where they stand in keys. The fixed ones are unchecked:
+// callers stay in bounds (a record's checksum is verified by the engine before any of its bytes are
+// read here). The variable ones say themselves how far they go: reading them is bounded all the
+// same.
 
 import { CorruptionError, noLease, toLeaseId } from "../base/index.ts";
 import type { LeaseId } from "../base/index.ts";

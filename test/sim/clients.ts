@@ -56,6 +56,9 @@ export function serveRange(state: StateReader, request: RangeRequest): ReadAnswe
   return { revision, answer: renderRange(result) };
 }
 
+/** Requests to a leader that slept. */
+const pokes = 6;
+
 export class Client {
   readonly #world: World;
   readonly #number: number;
@@ -104,6 +107,25 @@ export class Client {
   /** Sends nothing more. */
   end(): void {
     this.#isOver = true;
+  }
+
+  /** Asks a member what only a leader may answer, in its first moments after a sleep. */
+  poke(member: SimMember): void {
+    const { options, scheduler } = this.#world;
+    for (let count = 0; count < pokes; count++) {
+      scheduler.after(this.#rng.below(options.electionTimeoutMs), () => {
+        if (member.node === undefined || member.process === undefined || this.#isOver) {
+          return;
+        }
+        const { known } = this.#leases;
+        const id = known[this.#rng.below(Math.max(1, known.length))];
+        if (id !== undefined && this.#rng.below(2) === 0) {
+          this.#keepAlive(member, id, () => {});
+        } else {
+          this.read(member, true, this.#requests.get(), () => {});
+        }
+      });
+    }
   }
 
   #request(done: () => void): void {

@@ -3,6 +3,7 @@
 
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { chooseOptions } from "./options.ts";
 import type { SimOptions } from "./options.ts";
 import { rootDirectory } from "./root.ts";
 import type { Report } from "./run.ts";
@@ -24,7 +25,8 @@ export function regressions(): Regression[] {
       const { found, options } = JSON.parse(
         readFileSync(join(directory, name), "utf8"),
       ) as Regression;
-      return { name, found, options };
+      // Options that came later are the seed's.
+      return { name, found, options: { ...chooseOptions(options.seed), ...options } };
     });
 }
 

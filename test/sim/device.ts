@@ -38,6 +38,9 @@ export interface DeviceSpeed {
   readonly toMs: number;
 }
 
+/** Reads of which one is late. */
+const readsPerTail = 10;
+
 export class Device {
   readonly #scheduler: Scheduler;
   readonly #process: SimProcess;
@@ -51,14 +54,18 @@ export class Device {
   failNext = false;
   isFull = false;
   speed: DeviceSpeed = { fromMs: 0.1, toMs: 1.5 };
+  /** A late read takes up to so much longer. */
+  readonly #tailMs: number;
 
   constructor(
     scheduler: Scheduler,
     process: SimProcess,
     rng: Rng,
     onPoint: (point: EffectPoint) => void,
+    tailMs: number,
   ) {
     this.#scheduler = scheduler;
+    this.#tailMs = tailMs;
     this.#process = process;
     this.#rng = rng;
     this.#onPoint = onPoint;
@@ -102,7 +109,10 @@ export class Device {
   /** A read takes its time and changes nothing. */
   read(): Promise<void> {
     return new Promise((resolve) => {
-      this.#process.after(this.slowMs / 4 + 0.05 + this.#rng.below(100) / 200, resolve);
+      const isLate = this.#tailMs > 0 && this.#rng.below(readsPerTail) === 0;
+      const tailMs = isLate ? this.#rng.below(this.#tailMs) : 0;
+      const delayMs = this.slowMs / 4 + 0.05 + this.#rng.below(100) / 200 + tailMs;
+      this.#process.after(delayMs, resolve);
     });
   }
 

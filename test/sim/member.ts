@@ -99,6 +99,7 @@ export class SimMember {
           this.#around.onPoint(this, point);
         }
       },
+      options.readTailMs,
     );
     this.#process = process;
     this.#device = device;

@@ -3,6 +3,7 @@
 
 import type { Rng } from "../../src/base/index.ts";
 import type { EffectPoint } from "./device.ts";
+import { faultOf, linksOf } from "./link-faults.ts";
 import type { SimMember } from "./member.ts";
 import { healthyLink } from "./network.ts";
 import type { LinkFault } from "./network.ts";
@@ -34,6 +35,8 @@ export class Nemesis {
   #awaitsLeader = false;
 
   readonly #operator: Operator;
+  /** A leader of the past is awake again and does not know: the time to ask it things. */
+  onStale: (leader: SimMember) => void = () => {};
 
   constructor(world: World, rng: Rng) {
     this.#world = world;
@@ -74,12 +77,19 @@ export class Nemesis {
       if (this.#isOver) {
         return;
       }
-      const kind = options.faults[this.#rng.below(options.faults.length)] as FaultKind;
+      const kind = this.#kind();
       if (this.#inflict(kind)) {
         this.injected.set(kind, (this.injected.get(kind) ?? 0) + 1);
       }
       this.#next();
     });
+  }
+
+  #kind(): FaultKind {
+    const { faults } = this.#world.options;
+    // What takes the cluster into its rarest states comes more often than the others.
+    const isRare = faults.includes("leaveBehind") && this.#rng.below(6) === 0;
+    return isRare ? "leaveBehind" : (faults[this.#rng.below(faults.length)] as FaultKind);
   }
 
   #member(): SimMember {
@@ -123,6 +133,8 @@ export class Nemesis {
       case "fallenLeader":
         this.#awaitsLeader = true;
         return this.#stepDown();
+      case "leaveBehind":
+        return this.#leaveBehind();
       case "drift":
         return this.#crash(member, false);
       case "wallJump":
@@ -238,16 +250,39 @@ export class Nemesis {
     return true;
   }
 
-  /** Leadership is to go to a member that is slow to take the last entries, so it hangs a while. */
-  #handOver(): boolean {
-    const { members, scheduler, options } = this.#world;
+  /** A member other than the leader that is up; undefined when there is no such, or no leader. */
+  #pair(): { readonly leader: SimMember; readonly other: SimMember } | undefined {
+    const { members } = this.#world;
     const leader = members.find((member) => member.status()?.isLeader === true);
-    const others = members.filter((member) => member !== leader && member.device !== undefined);
-    const to = others[this.#rng.below(Math.max(1, others.length))];
-    if (leader === undefined || to?.device === undefined) {
+    const others = members.filter((member) => member !== leader && member.node !== undefined);
+    const other = others[this.#rng.below(Math.max(1, others.length))];
+    return leader === undefined || other === undefined ? undefined : { leader, other };
+  }
+
+  /**
+   * Leadership is to go to a member that is slow to take the last entries, so it hangs a while; or
+   * to one that was away and has most of them to catch up on.
+   */
+  #handOver(): boolean {
+    const { scheduler, options } = this.#world;
+    const pair = this.#pair();
+    const device = pair?.other.device;
+    if (pair === undefined || device === undefined) {
       return false;
     }
-    const { device } = to;
+    const { leader, other: to } = pair;
+    if (this.#rng.below(3) === 0) {
+      const awayMs = options.electionTimeoutMs * (1 + this.#rng.below(4));
+      this.#cutOff(to, awayMs);
+      scheduler.after(awayMs, () => {
+        const { members } = this.#world;
+        const now = members.find((member) => member.status()?.isLeader === true);
+        if (!this.#isOver && now !== to) {
+          this.#moveLeader(now, to);
+        }
+      });
+      return true;
+    }
     device.slowMs = this.#rng.below(options.electionTimeoutMs);
     scheduler.after(2 * options.electionTimeoutMs, () => {
       device.slowMs = 0;
@@ -260,6 +295,25 @@ export class Nemesis {
       });
     }
     return this.#moveLeader(leader, to);
+  }
+
+  /**
+   * A follower is cut off until the others' logs begin behind its own, and needs the whole state
+   * when it comes back; now and then it dies of that.
+   */
+  #leaveBehind(): boolean {
+    const { options } = this.#world;
+    const pair = this.#pair();
+    if (pair === undefined) {
+      return false;
+    }
+    const { other } = pair;
+    this.#cutOff(other, options.electionTimeoutMs * (4 + this.#rng.below(16)));
+    if (this.#rng.below(2) === 0) {
+      const point = this.#rng.below(2) === 0 ? "installStart" : "installDurable";
+      this.#world.arm(other, { point, skip: 0, power: this.#rng.below(2) === 0 });
+    }
+    return true;
   }
 
   /** The leader is cut off and sleeps until another rules; awake again, it cannot know. */
@@ -277,6 +331,7 @@ export class Nemesis {
     scheduler.after(sleepMs, () => {
       if (!this.#isOver) {
         process.resume();
+        this.onStale(leader);
       }
     });
     return true;
@@ -386,59 +441,5 @@ export class Nemesis {
       }
     });
     return true;
-  }
-}
-
-type Link = readonly [SimMember, SimMember];
-
-function linksOf(
-  kind: FaultKind,
-  members: readonly SimMember[],
-  victim: SimMember,
-  rng: Rng,
-): Link[] {
-  const all = members.flatMap((from) =>
-    members.filter((to) => to !== from).map((to): Link => [from, to]),
-  );
-  const count = members.length;
-  switch (kind) {
-    case "isolate":
-      return all.filter(([from, to]) => from === victim || to === victim);
-    case "oneWay":
-      return rng.below(2) === 0
-        ? all.filter(([from]) => from === victim)
-        : all.filter(([, to]) => to === victim);
-    case "bridge":
-      // Two halves that only the victim connects.
-      return all.filter(
-        ([from, to]) => from !== victim && to !== victim && from.position % 2 !== to.position % 2,
-      );
-    case "ring":
-      // Everybody hears and is heard by the two neighbours only.
-      return all.filter(([from, to]) => {
-        const distance = (from.position - to.position + count) % count;
-        return distance !== 1 && distance !== count - 1;
-      });
-    case "partition": {
-      const side = members.map(() => rng.below(2));
-      return all.filter(([from, to]) => side[from.position] !== side[to.position]);
-    }
-    default:
-      return rng.below(2) === 0 ? all : all.filter(() => rng.below(3) === 0);
-  }
-}
-
-function faultOf(kind: FaultKind, rng: Rng, electionTimeoutMs: number): LinkFault {
-  switch (kind) {
-    case "loss":
-      return { ...healthyLink, loss: (1 + rng.below(60)) / 100 };
-    case "duplication":
-      return { ...healthyLink, duplication: (1 + rng.below(50)) / 100 };
-    case "reordering":
-      return { ...healthyLink, reordering: (1 + rng.below(50)) / 100 };
-    case "delay":
-      return { ...healthyLink, delayMs: 1 + rng.below(electionTimeoutMs) };
-    default:
-      return { ...healthyLink, cut: true };
   }
 }

@@ -30,6 +30,7 @@ export const faultKinds = [
   "handover",
   "staleLeader",
   "fallenLeader",
+  "leaveBehind",
   "membership",
 ] as const;
 
@@ -68,6 +69,8 @@ export interface SimOptions {
   readonly patienceMs: number;
   readonly leaseTtlSecondsMax: number;
   readonly compactEveryMs: number;
+  /** Some reads of the disk take so much longer, milliseconds at most. */
+  readonly readTailMs: number;
 }
 
 function pick<T>(rng: SeededRng, choices: readonly T[]): T {
@@ -115,6 +118,7 @@ export function chooseOptions(seed: number, overrides: Partial<SimOptions> = {})
     leaseTtlSecondsMax: pick(rng, [3, 8, 20]),
     compactEveryMs: pick(rng, [500, 3_000, 1_000_000]),
     messageSizeBytesMax: pick(rng, [1, 200, 1024 * 1024]),
+    readTailMs: pick(rng, [0, 0, 10, 50]),
   };
   return { ...chosen, ...overrides };
 }

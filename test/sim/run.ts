@@ -74,6 +74,8 @@ export class Life {
       client(i, i === options.clients),
     );
     this.#prober = client(options.clients + 2, false);
+    const poker = client(options.clients + 3, false);
+    this.#nemesis.onStale = (leader) => poker.poke(leader);
     this.#watchers = Array.from(
       { length: options.watchers },
       (_, i) => new Watcher(world, i, new SeededRng(seed, 200 + i)),
