@@ -9,7 +9,8 @@ _quoratectl() {
   read -ra words <<<"$line"
   current=""
   [[ "$line" == *[[:space:]] ]] || { current="\${words[-1]}"; unset 'words[-1]'; }
-  mapfile -t lines < <("\${words[0]}" completion candidates -- "\${words[@]:1}" "$current" 2>/dev/null)
+  words+=("$current")
+  mapfile -t lines < <("\${words[0]}" completion candidates -- "\${words[@]:1}" 2>/dev/null)
   COMPREPLY=()
   if [[ "\${lines[0]}" == ":files" ]]; then
     compopt -o default
@@ -31,7 +32,8 @@ const zsh = `#compdef quoratectl
 _quoratectl() {
   local -a lines ends opens endDocs openDocs
   local line word
-  lines=("\${(@f)$("\${words[1]}" completion candidates -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
+  line="$("\${words[1]}" completion candidates -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)"
+  lines=("\${(@f)line}")
   if [[ "\${lines[1]}" == ":files" ]]; then
     _files
     return

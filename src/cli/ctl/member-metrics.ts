@@ -7,8 +7,22 @@ import { CommandError, exitCodes, textOf } from "./failure.ts";
 
 const timeoutMs = 5_000;
 
+/** What a member answers: its metrics, and its clock minus ours. */
+export interface MetricsReply {
+  readonly text: string;
+  readonly clockOffsetMs: number | undefined;
+}
+
 /** The text of /metrics at an endpoint. Fails with CommandError. */
 export async function metricsText(connection: Connection, endpoint: string): Promise<string> {
+  return (await metricsReply(connection, endpoint)).text;
+}
+
+/** Fails with CommandError. */
+export async function metricsReply(
+  connection: Connection,
+  endpoint: string,
+): Promise<MetricsReply> {
   const { tls } = connection;
   const hasScheme = /^https?:\/\//.test(endpoint);
   const base = hasScheme ? endpoint : `${tls === undefined ? "http" : "https"}://${endpoint}`;
@@ -23,7 +37,8 @@ export async function metricsText(connection: Connection, endpoint: string): Pro
     ...(tls?.insecureSkipVerify === true ? { rejectUnauthorized: false } : {}),
   };
   try {
-    return await new Promise<string>((resolve, reject) => {
+    const startedMs = Date.now();
+    return await new Promise<MetricsReply>((resolve, reject) => {
       const request = (url.protocol === "https:" ? getSecure : getPlain)(url, options, (reply) => {
         let text = "";
         reply.setEncoding("utf8").on("data", (chunk: string) => {
@@ -32,7 +47,7 @@ export async function metricsText(connection: Connection, endpoint: string): Pro
         reply.once("error", reject);
         reply.once("end", () => {
           if (reply.statusCode === 200) {
-            resolve(text);
+            resolve({ text, clockOffsetMs: offsetOf(reply.headers.date, startedMs) });
           } else {
             reject(new Error(`${url.href} answered ${reply.statusCode}`));
           }
@@ -49,6 +64,12 @@ export async function metricsText(connection: Connection, endpoint: string): Pro
       { cause: error },
     );
   }
+}
+
+/** The header counts whole seconds: half of one is the middle. */
+function offsetOf(date: string | undefined, startedMs: number): number | undefined {
+  const theirs = date === undefined ? Number.NaN : Date.parse(date);
+  return Number.isFinite(theirs) ? theirs + 500 - (startedMs + Date.now()) / 2 : undefined;
 }
 
 /** How much memory the process at an endpoint has. Fails with CommandError. */

@@ -6,6 +6,7 @@ import { editVerbs } from "./edit.ts";
 import { mirrorVerbs } from "./mirror.ts";
 import { offlineVerbs } from "./offline.ts";
 import { revisionVerbs } from "./revisions.ts";
+import { topVerbs } from "./top.ts";
 import { transferVerbs } from "./transfer.ts";
 import { treeVerbs } from "./tree.ts";
 import type { Verb } from "./verb.ts";
@@ -17,6 +18,7 @@ export const ownVerbs: readonly Verb[] = [
   ...treeVerbs,
   ...editVerbs,
   ...revisionVerbs,
+  ...topVerbs,
   ...contextVerbs,
   ...completionVerbs,
 ];
