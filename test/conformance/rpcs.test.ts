@@ -1,6 +1,6 @@
 // Every RPC of the table that the server goes by has a case here with its edge cases, which runs
-// against one node, a leader and a follower of three. A new RPC without a case fails the first test;
-// a case that does not make its call fails too.
+// against one node, a leader and a follower of three. A new RPC without a case fails the first
+// test; a case that does not make its call fails too.
 
 import { describe, expect, test } from "vitest";
 import { rpcPath, rpcTable } from "../../src/api/index.ts";
