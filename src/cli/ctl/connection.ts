@@ -2,7 +2,7 @@
 
 import { resolveSrv } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
-import type { ClientOptions } from "../../client/index.ts";
+import type { ClientOptions, TlsOptions, UserOptions } from "../../client/index.ts";
 import { CommandError, exitCodes, textOf } from "./failure.ts";
 import { goQuoteText } from "./go-text.ts";
 import type { Io } from "./io.ts";
@@ -18,25 +18,11 @@ export interface TlsFiles {
   readonly insecureSkipVerify: boolean;
 }
 
-/** What a connection is made with. */
-export interface Connection extends ClientOptions {
-  readonly tls?: TlsOptions;
-  readonly auth?: UserOptions;
-}
+/** As Go's gRPC has it: servers take more frequent pings for an attack. */
+const pingIntervalMsMin = 10_000;
 
-/** Contents of PEM files. */
-export interface TlsOptions {
-  readonly ca?: Uint8Array;
-  readonly certificate?: Uint8Array;
-  readonly privateKey?: Uint8Array;
-  readonly serverName?: string;
-  readonly insecureSkipVerify?: boolean;
-}
-
-export interface UserOptions {
-  readonly username: string;
-  readonly password: string;
-}
+/** What a client connects with. */
+export type Connection = ClientOptions;
 
 /** Reads the files; undefined where nothing asks for TLS. Fails with CommandError. */
 export async function readTls(files: TlsFiles): Promise<TlsOptions | undefined> {
@@ -167,6 +153,8 @@ export async function connectionOf(
     endpoints,
     callTimeoutMs: settings.durationMs("command-timeout"),
     dialTimeoutMs: settings.durationMs("dial-timeout"),
+    pingIntervalMs: Math.max(pingIntervalMsMin, settings.durationMs("keepalive-time")),
+    pingTimeoutMs: settings.durationMs("keepalive-timeout"),
     ...(tls === undefined ? {} : { tls }),
     ...(auth === undefined ? {} : { auth }),
   };

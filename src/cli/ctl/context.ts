@@ -56,13 +56,13 @@ export class Context {
   }
 
   get client(): Client {
-    this.#client ??= connect(this.connection);
+    this.#client ??= connectOrFail(this.connection);
     return this.#client;
   }
 
   /** A client of other endpoints, with the same limits, certificates and user unless given. */
   connectTo(endpoints: readonly string[], others: Partial<Connection> = {}): Client {
-    return connect({ ...this.connection, ...others, endpoints });
+    return connectOrFail({ ...this.connection, ...others, endpoints });
   }
 
   printer(valueOnly = false): Printer {
@@ -104,6 +104,17 @@ export class Context {
 
   close(): void {
     this.#client?.close();
+  }
+}
+
+/** Endpoints and certificates that are none are the command line's fault. */
+function connectOrFail(connection: Connection): Client {
+  try {
+    return connect(connection);
+  } catch (error) {
+    throw error instanceof RangeError || error instanceof TypeError
+      ? new CommandError(exitCodes.badArguments, error.message, undefined, { cause: error })
+      : error;
   }
 }
 

@@ -9,16 +9,20 @@
 // is and which colours it has. What takes long takes a line of `context.progress()` and stops at
 // `context.io.interruption()`. It fails with CommandError (failure.ts), which has the exit code.
 
+import { authVerbs } from "./auth.ts";
 import { checkVerbs } from "./check.ts";
 import { clusterVerbs } from "./cluster.ts";
+import { downgradeVerbs } from "./downgrade.ts";
 import { electVerbs } from "./elect.ts";
 import { keyVerbs } from "./keys.ts";
 import { leaseVerbs } from "./lease.ts";
 import { lockVerbs } from "./lock.ts";
 import { memberVerbs } from "./members.ts";
 import { ownVerbs } from "./own-verbs.ts";
+import { roleVerbs } from "./roles.ts";
 import { snapshotVerbs } from "./snapshot.ts";
 import { txnVerbs } from "./txn.ts";
+import { userVerbs } from "./users.ts";
 import type { Verb } from "./verb.ts";
 import { versionVerbs } from "./version.ts";
 import { watchVerbs } from "./watch.ts";
@@ -33,6 +37,10 @@ export const verbs: readonly Verb[] = [
   ...memberVerbs,
   ...clusterVerbs,
   ...snapshotVerbs,
+  ...downgradeVerbs,
+  ...authVerbs,
+  ...userVerbs,
+  ...roleVerbs,
   ...checkVerbs,
   ...versionVerbs,
   ...ownVerbs,
@@ -45,6 +53,10 @@ export const families: Readonly<Record<string, string>> = {
   endpoint: "Endpoints",
   alarm: "Alarms",
   snapshot: "Backups",
+  downgrade: "Going back to an older version",
+  auth: "Authentication",
+  user: "Users",
+  role: "Roles",
   check: "Checks of a cluster under load",
   context: "Named contexts: clusters and how to reach them",
 };

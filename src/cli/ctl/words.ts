@@ -18,7 +18,7 @@ export interface Named {
 /** Verbs that etcdctl has: the beginning of one of them always means it, whatever else there is. */
 const etcdctlWords: ReadonlySet<string> = new Set(
   (
-    "alarm auth check compaction completion defrag del elect endpoint get help lease lock " +
+    "alarm auth check compaction completion defrag del downgrade elect endpoint get help lease lock " +
     "make-mirror member move-leader put role snapshot txn user version watch"
   ).split(" "),
 );
