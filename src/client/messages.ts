@@ -1,4 +1,5 @@
-// Calls with many replies, of which there are two: Maintenance.Snapshot and Election.Observe.
+// Calls with many replies, of which there are three: KV.RangeStream, Maintenance.Snapshot and
+// Election.Observe.
 
 import type { Channel, StreamOptions } from "./channel.ts";
 

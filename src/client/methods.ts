@@ -166,6 +166,7 @@ export const methods = {
   downgrade: method("Maintenance/Downgrade", wire.DowngradeRequest, wire.DowngradeResponse, false),
 } as const;
 
+export const rangeStreamPath = "/etcdserverpb.KV/RangeStream";
 export const snapshotPath = "/etcdserverpb.Maintenance/Snapshot";
 export const observePath = "/v3electionpb.Election/Observe";
 export const watchPath = "/etcdserverpb.Watch/Watch";

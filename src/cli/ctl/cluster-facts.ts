@@ -96,7 +96,7 @@ async function readMember(
 }
 
 /** The cause in the middle of what grpc says. */
-function reasonOf(text: string): string {
+export function reasonOf(text: string): string {
   const [, reason = text] = /Last error: (?:Error: )?(.*?)\. Resolution note/.exec(text) ?? [];
   return reason;
 }

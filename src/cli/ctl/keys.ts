@@ -21,7 +21,7 @@ import {
 import { CommandError, exitCodes, orFail } from "./failure.ts";
 import { flagFault } from "./go-flags.ts";
 import { goQuoteText } from "./go-text.ts";
-import type { Printer } from "./printer.ts";
+import { printPieces } from "./range-pieces.ts";
 import { bytesOf } from "./raw-text.ts";
 import { boolFlag, numberFlag, type Verb, type VerbFlag, valueFlag } from "./verb.ts";
 
@@ -124,39 +124,6 @@ async function get(context: Context, argv: Arguments): Promise<void> {
     return printPieces(context, request, printer);
   }
   printer.get(await orFail(context.client.range(request)));
-}
-
-/** Most keys of one piece. */
-const pieceKeysMax = 1_000;
-
-/** Pages of one revision, each printed before the next is asked for, so that memory is bounded. */
-async function printPieces(
-  context: Context,
-  request: Partial<RangeRequest>,
-  printer: Printer,
-): Promise<void> {
-  if (request.sortOrder !== RangeRequestSortOrder.NONE) {
-    throw new CommandError(
-      exitCodes.badArguments,
-      "--stream prints in the order of keys: --order and --sort-by cannot be used with it",
-    );
-  }
-  let { key, revision = 0, limit = 0 } = request;
-  for (;;) {
-    const pieceLimit = limit === 0 ? pieceKeysMax : Math.min(limit, pieceKeysMax);
-    const reply = await orFail(
-      context.client.range({ ...request, key: key ?? emptyBytes, revision, limit: pieceLimit }),
-    );
-    printer.get(reply);
-    await context.io.flush();
-    const last = reply.kvs.at(-1);
-    limit -= limit === 0 ? 0 : reply.kvs.length;
-    if (!reply.more || last === undefined || (request.limit !== 0 && limit === 0)) {
-      return;
-    }
-    key = Buffer.concat([last.key, Uint8Array.of(0)]);
-    revision = revision === 0 ? (reply.header?.revision ?? 0) : revision;
-  }
 }
 
 const putNeeds = "put command needs 1 argument and input from stdin or 2 arguments";

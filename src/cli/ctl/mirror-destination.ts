@@ -74,7 +74,7 @@ export class Destination {
   }
 
   async *keys(span: KeySpan): AsyncGenerator<Uint8Array, void> {
-    for await (const page of readPages(this.#client, span, { revision: 0, keysOnly: true })) {
+    for await (const page of readPages(this.#client, { ...span, keysOnly: true })) {
       for (const { key } of page.kvs) {
         yield key;
       }

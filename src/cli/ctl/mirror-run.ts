@@ -96,7 +96,7 @@ export class Mirror {
     const total = await countKeys(this.#source, span);
     let { revision } = start;
     let done = 0;
-    for await (const page of readPages(this.#source, span, { revision })) {
+    for await (const page of readPages(this.#source, { ...span, revision })) {
       this.#interrupted.throwIfAborted();
       revision ||= page.header?.revision ?? 0;
       await this.#destination.putAll(page.kvs.map((pair) => this.#putOf(pair)));
@@ -117,7 +117,7 @@ export class Mirror {
   /** Both sides in the order of keys: what only the destination has is deleted. */
   async #prune(revision: number): Promise<void> {
     const cut = utf8(this.#options.destinationPrefix).length;
-    const kept = keysOf(readPages(this.#source, this.#span, { revision, keysOnly: true }));
+    const kept = keysOf(readPages(this.#source, { ...this.#span, revision, keysOnly: true }));
     const there = this.#destination.keys(prefixRange(this.#options.destinationPrefix));
     const skip = utf8(this.#options.prefix).length;
     let next = await kept.next();

@@ -2,6 +2,7 @@
 
 import { completionVerbs } from "./completion.ts";
 import { contextVerbs } from "./context-verbs.ts";
+import { doctorVerbs } from "./doctor.ts";
 import { editVerbs } from "./edit.ts";
 import { mirrorVerbs } from "./mirror.ts";
 import { offlineVerbs } from "./offline.ts";
@@ -19,6 +20,7 @@ export const ownVerbs: readonly Verb[] = [
   ...editVerbs,
   ...revisionVerbs,
   ...topVerbs,
+  ...doctorVerbs,
   ...contextVerbs,
   ...completionVerbs,
 ];

@@ -2,8 +2,8 @@
 // asked for some megabytes at a time, and what is written meanwhile is not seen.
 
 import { emptyBytes, grpcStatus } from "../../base/index.ts";
-import { type Client, ClientError, openEnd } from "../../client/index.ts";
-import type { KeyValue, RangeResponse } from "../../wire/index.ts";
+import { type Client, ClientError } from "../../client/index.ts";
+import type { KeyValue, RangeRequest, RangeResponse } from "../../wire/index.ts";
 import { CommandError, exitCodes, orFail } from "./failure.ts";
 
 export interface KeySpan {
@@ -12,52 +12,41 @@ export interface KeySpan {
   readonly rangeEnd: Uint8Array;
 }
 
-export interface PageOptions {
-  /** 0 for the newest, as of the first piece. */
-  readonly revision: number;
-  readonly keysOnly?: boolean;
-  readonly serializable?: boolean;
-  /** Most keys in all; 0 for no limit. */
-  readonly limit?: number;
-}
-
 const firstPageKeys = 200;
 const pageKeysMax = 10_000;
 const pageBytesTarget = 4 * 1024 * 1024;
 
-/** Everything that can be read. */
-export const wholeSpan: KeySpan = { key: openEnd, rangeEnd: openEnd };
-
-/** Pieces of `span` in the order of keys; at least one, which may be empty. */
+/**
+ * Pieces of the range that `request` asks for, in the order of keys; at least one, which may be
+ * empty. A limit counts all of them together.
+ */
 export async function* readPages(
   client: Client,
-  span: KeySpan,
-  options: PageOptions,
+  request: Partial<RangeRequest>,
 ): AsyncGenerator<RangeResponse, void> {
-  const { keysOnly = false, serializable = false } = options;
-  let { revision } = options;
-  let left = options.limit ?? 0;
-  let from = span.key;
+  const { key: first = emptyBytes, limit: most = 0 } = request;
+  let { revision = 0 } = request;
+  let key = first;
+  let left = most;
   let pageKeys = firstPageKeys;
   for (;;) {
-    const limit = left > 0 ? Math.min(left, pageKeys) : pageKeys;
-    const request = { key: from, rangeEnd: span.rangeEnd, revision, limit, keysOnly, serializable };
-    const reply = await readPage(client, request, from !== span.key);
+    const limit = most > 0 ? Math.min(left, pageKeys) : pageKeys;
+    const reply = await readPage(client, { ...request, key, revision, limit }, key !== first);
     revision ||= reply.header?.revision ?? 0;
     yield reply;
     const last = reply.kvs.at(-1);
     left -= reply.kvs.length;
-    if (last === undefined || !reply.more || ((options.limit ?? 0) > 0 && left <= 0)) {
+    if (last === undefined || !reply.more || (most > 0 && left <= 0)) {
       return;
     }
-    from = keyAfter(last.key);
+    key = keyAfter(last.key);
     pageKeys = nextPageKeys(reply.kvs);
   }
 }
 
 async function readPage(
   client: Client,
-  request: Parameters<Client["range"]>[0],
+  request: Partial<RangeRequest>,
   isLater: boolean,
 ): Promise<RangeResponse> {
   try {
@@ -95,21 +84,6 @@ export function keyAfter(key: Uint8Array): Uint8Array {
 export async function countKeys(client: Client, span: KeySpan, revision = 0): Promise<number> {
   const reply = await orFail(client.range({ ...span, revision, countOnly: true }));
   return reply.count;
-}
-
-/** All of a small span. */
-export async function readAll(
-  client: Client,
-  span: KeySpan,
-  options: PageOptions,
-): Promise<KeyValue[]> {
-  const kvs: KeyValue[] = [];
-  for await (const page of readPages(client, span, options)) {
-    for (const pair of page.kvs) {
-      kvs.push(pair);
-    }
-  }
-  return kvs;
 }
 
 /** One key as a span. */

@@ -45,7 +45,7 @@ async function* pairs(
   span: KeySpan,
   revision: number,
 ): AsyncGenerator<KeyValue, undefined> {
-  for await (const { kvs } of readPages(context.client, span, { revision })) {
+  for await (const { kvs } of readPages(context.client, { ...span, revision })) {
     yield* kvs;
   }
 }

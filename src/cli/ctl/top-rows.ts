@@ -35,6 +35,8 @@ export interface TopRows {
   readonly header: readonly string[];
   readonly rows: readonly (readonly string[])[];
   readonly members: readonly TopMember[];
+  /** A line for each member that does not answer. */
+  readonly failures: readonly string[];
 }
 
 export function topRows(
@@ -57,6 +59,9 @@ export function topRows(
     header,
     rows: members.map(rowOf),
     members,
+    failures: members
+      .filter(({ role }) => role === "away")
+      .map(({ name, endpoint, failure }) => `${name} (${endpoint}) does not answer: ${failure}`),
   };
 }
 
@@ -139,7 +144,7 @@ function roleOf({ status, member }: MemberReading): TopMember["role"] {
 
 function rowOf(member: TopMember): string[] {
   if (member.role === "away") {
-    return [member.name, `does not answer: ${member.failure}`];
+    return [member.name, member.role, ...header.slice(2).map(() => "-")];
   }
   const whole = (value: number | null): string => (value === null ? "-" : String(value));
   const rate = (value: number | null): string => {

@@ -34,9 +34,9 @@ async function readAll(context: Context): Promise<MemberReading[]> {
 async function printOnce(context: Context, intervalMs: number): Promise<void> {
   const before = await readAll(context);
   await sleep(intervalMs, undefined, { signal: context.io.interruption() }).catch(() => undefined);
-  const { header, rows, members } = topRows(before, await readAll(context));
+  const { header, rows, members, failures } = topRows(before, await readAll(context));
   if (context.format === "simple") {
-    aligned(header, rows).forEach((line) => context.io.line(line));
+    [...aligned(header, rows), ...failures].forEach((line) => context.io.line(line));
     return;
   }
   context.report({ header, rows, json: members });
@@ -69,7 +69,7 @@ function screenOf(
   after: readonly MemberReading[],
 ): string {
   const { paint, columns, rows: screenRows } = context.io.terminal.output;
-  const { header, rows, title, members } = topRows(before, after);
+  const { header, rows, title, members, failures } = topRows(before, after);
   const [head = "", ...body] = aligned(header, rows);
   const painted = body.map((text, at) => {
     const line = text.slice(0, columns);
@@ -84,6 +84,7 @@ function screenOf(
     "",
     paint("dim", head.slice(0, columns)),
     ...painted,
+    ...failures.map((line) => paint("red", line.slice(0, columns))),
     "",
     paint("dim", "q ends"),
   ].slice(0, screenRows);

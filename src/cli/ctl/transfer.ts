@@ -11,6 +11,7 @@ import {
   CompareResult,
   CompareTarget,
   PutRequest,
+  type RangeResponse,
   type RequestOp,
 } from "../../wire/index.ts";
 import {
@@ -84,23 +85,15 @@ async function writeExport(
   write: Write,
 ): Promise<number> {
   const span = prefixRange(bytesOf(prefix));
-  const total = await countKeys(context.client, span, wholeFlag(argv, "rev"));
+  const revision = wholeFlag(argv, "rev");
+  const total = await countKeys(context.client, span, revision);
   const leases = new Set<bigint>();
   let keys = 0;
   let isFirst = true;
-  for await (const page of readPages(context.client, span, { revision: wholeFlag(argv, "rev") })) {
+  for await (const page of readPages(context.client, { ...span, revision })) {
     const lines: string[] = [];
     if (isFirst) {
-      const cluster = idToHex(page.header?.clusterId ?? 0n);
-      const revision = wholeFlag(argv, "rev") || page.header?.revision;
-      lines.push(
-        JSON.stringify({
-          export: exportFormat,
-          cluster,
-          revision,
-          prefix: textOfBytes(bytesOf(prefix)),
-        }),
-      );
+      lines.push(headLine(page, revision, bytesOf(prefix)));
       isFirst = false;
     }
     for (const pair of page.kvs) {
@@ -116,6 +109,15 @@ async function writeExport(
   }
   await write(`${JSON.stringify({ end: true, keys })}\n`);
   return keys;
+}
+
+function headLine({ header }: RangeResponse, asked: number, prefix: Uint8Array): string {
+  return JSON.stringify({
+    export: exportFormat,
+    cluster: idToHex(header?.clusterId ?? 0n),
+    revision: asked || header?.revision,
+    prefix: textOfBytes(prefix),
+  });
 }
 
 /** None for a lease that has expired meanwhile. */

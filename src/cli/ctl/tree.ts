@@ -33,8 +33,8 @@ async function tree(context: Context, argv: Arguments): Promise<void> {
   const start = bytesOf(prefix);
   const root = branch(visible(start));
   using progress = context.progress("reading keys");
-  const options = { revision: wholeFlag(argv, "rev"), keysOnly: true };
-  for await (const page of readPages(context.client, prefixRange(start), options)) {
+  const request = { ...prefixRange(start), revision: wholeFlag(argv, "rev"), keysOnly: true };
+  for await (const page of readPages(context.client, request)) {
     for (const { key } of page.kvs) {
       add(root, visible(key).slice(root.name.length), separator, depth);
     }
