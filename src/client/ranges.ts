@@ -18,7 +18,8 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   for (let last = prefix.length - 1; last >= 0; last--) {
     const byte = prefix[last] ?? 0;
     if (byte < 0xff) {
-      const end = prefix.slice(0, last + 1);
+      // Not slice: that of a Buffer shares its bytes.
+      const end = new Uint8Array(prefix.subarray(0, last + 1));
       end[last] = byte + 1;
       return end;
     }

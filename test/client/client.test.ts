@@ -125,4 +125,10 @@ describe("ranges of a prefix", () => {
       rangeEnd: Uint8Array.from(rangeEnd),
     });
   });
+
+  it("leaves the prefix as it is, also one in a Buffer, whose slice is no copy", () => {
+    const prefix = Buffer.from("ab");
+    expect(prefixRange(prefix).key.toString()).toBe("ab");
+    expect(prefix.toString()).toBe("ab");
+  });
 });
