@@ -52,8 +52,10 @@ export class MemoryIo implements Io {
   }
 
   async askSecret(question: string): Promise<string> {
-    this.errorWrite(question);
-    return (await this.readLine()) ?? "";
+    this.write(question);
+    const line = await this.readLine();
+    this.write("\n");
+    return line ?? "";
   }
 
   interruption(): AbortSignal {

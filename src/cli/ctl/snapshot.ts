@@ -1,7 +1,7 @@
 // snapshot save, status and restore, and defrag.
 
 import { createHash } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { ConfigError, DecodeError, equalBytes, StorageError } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
@@ -101,6 +101,7 @@ async function download(
 async function status(context: Context, argv: Arguments): Promise<void> {
   const path = fileArgument(argv, "status");
   const printer = context.printer();
+  await stat(path);
   const { statusOfSnapshot } = await import("../snapshot-files.ts");
   using progress = context.progress(path);
   const found = await offline(statusOfSnapshot(path, (done, all) => progress.bytes(done, all)));

@@ -5,10 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Arguments, type Context, isSet, textFlag } from "./context.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { membersOf, type MemberReading, readMembers } from "./cluster-facts.ts";
-import { parseDurationMs } from "../values.ts";
+import { durationMs } from "./go-flags.ts";
 import { KeyPresses } from "./key-presses.ts";
 import { topRows } from "./top-rows.ts";
-import { boolFlag, type Verb, valueFlag } from "./verb.ts";
+import { boolFlag, durationFlag, type Verb } from "./verb.ts";
 
 const enterScreen = "\u001b[?1049h\u001b[?25l";
 const leaveScreen = "\u001b[?25h\u001b[?1049l";
@@ -17,7 +17,7 @@ const eraseRest = "\u001b[J";
 const eraseLineEnd = "\u001b[K";
 
 async function top(context: Context, argv: Arguments): Promise<void> {
-  const intervalMs = parseDurationMs(textFlag(argv, "interval") || "2s");
+  const intervalMs = durationMs(textFlag(argv, "interval") || "2s");
   if (intervalMs < 100) {
     throw new CommandError(exitCodes.badArguments, "--interval must be at least 100ms");
   }
@@ -115,7 +115,7 @@ export const topVerbs: readonly Verb[] = [
     examples: ["top", "top --once -w json", "top --interval=500ms"],
     flags: [
       boolFlag("once", "Print one table and end, as in a pipe"),
-      valueFlag("interval", "Time that rates are taken over", { default: "2s" }),
+      durationFlag("interval", "Time that rates are taken over", { default: "2s" }),
     ],
     run: top,
   },

@@ -40,6 +40,11 @@ export function valueFlag(name: string, doc: string, extras: FlagExtras = {}): V
   return { name, kind: "text", doc, default: "", ...extras };
 }
 
+/** A flag with a duration, such as "1.5s". */
+export function durationFlag(name: string, doc: string, extras: FlagExtras = {}): VerbFlag {
+  return { name, kind: "duration", doc, default: "", ...extras };
+}
+
 /** A flag with a whole number. */
 export function numberFlag(name: string, doc: string, extras: FlagExtras = {}): VerbFlag {
   return { name, kind: "whole", doc, default: "", ...extras };

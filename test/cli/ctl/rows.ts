@@ -50,7 +50,9 @@ const withoutTtl = (out: string): string =>
   out.replaceAll(/(?<=remaining\(|"ttl":|"TTL" : )\d+/g, "N");
 /** How long something took. */
 const withoutTook = (out: string): string =>
-  out.replaceAll(/(?<="took":"|"Took" : |took = |\| )[\d.]+[mµ]?s\b/g, "T").replaceAll(/ +/g, " ");
+  out
+    .replaceAll(/(?<="took":"|"Took" : |took = |\| )[\d.]+(?:m|µ|Âµ)?s\b/g, "T")
+    .replaceAll(/ +/g, " ");
 
 const keyRows: readonly Row[] = [
   ...rows("get", [
