@@ -88,6 +88,15 @@ export class ClientClosedError extends ClientError {
   }
 }
 
+/** A watch was closed before what was asked of it. */
+export class WatchEndedError extends ClientError {
+  override name = "WatchEndedError";
+
+  constructor(options: ClientErrorOptions = {}) {
+    super(grpcStatus.cancelled, "the watch has ended", options);
+  }
+}
+
 /** What was asked for is compacted. A watch cannot go on: read anew and watch from there. */
 export class CompactedError extends ClientError {
   override name = "CompactedError";

@@ -61,18 +61,18 @@ export interface ClientOptions {
   /** The user that all calls are made as; logged in when first needed, and again when need be. */
   readonly auth?: UserOptions | undefined;
   /** Milliseconds until a call gives up; 5,000 when not given. */
-  readonly callTimeoutMs?: number;
+  readonly callTimeoutMs?: number | undefined;
   /** Milliseconds for which a call goes on when no endpoint takes a connection; 2,000. */
-  readonly dialTimeoutMs?: number;
+  readonly dialTimeoutMs?: number | undefined;
   /** "first" (when not given) stays with one endpoint until it fails; "spread" uses all in turn. */
-  readonly balancing?: Balancing;
+  readonly balancing?: Balancing | undefined;
   /**
    * While calls, watches or renewals are under way, a connection on which nothing came for so many
    * milliseconds is pinged; 6,000. etcd's servers refuse pings more often than every 5 s.
    */
-  readonly pingIntervalMs?: number;
+  readonly pingIntervalMs?: number | undefined;
   /** Milliseconds without an answer after which a connection is dead; 4,000. */
-  readonly pingTimeoutMs?: number;
+  readonly pingTimeoutMs?: number | undefined;
 }
 
 /** Calls reject with ClientError. Fields of a request that are not given are zero. */

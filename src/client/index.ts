@@ -18,17 +18,15 @@
 //
 // Files: channel.ts (one endpoint on grpc-js), endpoints.ts (which one is used), channels.ts (what
 // is sent again), tokens.ts, tls.ts, watcher.ts, renewals.ts. Errors: client-error.ts and, made from
-// the table in base/, generated/errors.ts.
 //
 // Limits: serializable reads through more than one endpoint may go back in time. Snapshots and
 // Election.Observe come from one member and end with it.
 
 export type { CallOptions } from "./channels.ts";
 export { Client, type ClientOptions, connect } from "./client.ts";
-export * from "./client-error.ts";
+export * from "./errors.ts";
 export type { Balancing } from "./endpoints.ts";
 export { errorOf } from "./failures.ts";
-export * from "./generated/errors.ts";
 export { keyBytes, oneKey, openEnd, prefixEnd, prefixRange } from "./ranges.ts";
 export { timerMs } from "./timers.ts";
 export type { TlsOptions } from "./tls.ts";

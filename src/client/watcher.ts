@@ -5,7 +5,12 @@ import { grpcStatus } from "../base/index.ts";
 import { type Event, WatchCreateRequest, WatchRequest, WatchResponse } from "../wire/index.ts";
 import type { ByteStream, Channel } from "./channel.ts";
 import type { Channels } from "./channels.ts";
-import { ClientClosedError, type ClientError, CompactedError } from "./client-error.ts";
+import {
+  ClientClosedError,
+  type ClientError,
+  CompactedError,
+  WatchEndedError,
+} from "./client-error.ts";
 import { errorOf, toClientError } from "./failures.ts";
 import { Inbox } from "./inbox.ts";
 import { watchPath } from "./methods.ts";
@@ -48,6 +53,11 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
   #token: string | undefined;
   #staleTokens = 0;
   #closed = false;
+  #isOpen = false;
+  readonly #opened: {
+    readonly resolve: () => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
 
   constructor(channels: Channels, request: Partial<WatchCreateRequest>, options: WatchOptions) {
     this.#channels = channels;
@@ -76,6 +86,19 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
   /** The revision from which the watch would go on after a break; 0 while that is not known. */
   get nextRevision(): number {
     return this.#nextRevision;
+  }
+
+  /** Resolves once a server has said that it watches. Rejects when the watch ends before that. */
+  opened(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#isOpen) {
+        resolve();
+      } else if (this.#closed) {
+        reject(new WatchEndedError());
+      } else {
+        this.#opened.push({ resolve, reject });
+      }
+    });
   }
 
   /** Asks the server to tell how far this watch has come; the answer is a reply without events. */
@@ -161,6 +184,10 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
       this.#retryMs = retryMsMin;
       this.#staleTokens = 0;
       this.#channels.praise(channel);
+      this.#isOpen = true;
+      for (const { resolve } of this.#opened.splice(0)) {
+        resolve();
+      }
       // A watch "from now" must not lose what happens while its connection is broken.
       this.#nextRevision ||= revision + 1;
       if (this.#options.createdNotify === true) {
@@ -210,5 +237,8 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     this.#stream?.cancel();
     this.#stream = undefined;
     this.#inbox.end(error);
+    for (const { reject } of this.#opened.splice(0)) {
+      reject(error ?? new WatchEndedError());
+    }
   }
 }

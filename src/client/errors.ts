@@ -1,0 +1,4 @@
+// All errors that calls fail with.
+
+export * from "./client-error.ts";
+export * from "./generated/errors.ts";
