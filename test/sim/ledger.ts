@@ -109,6 +109,13 @@ export class Ledger {
     return this.#operations.get(operation);
   }
 
+  /** Whether they are a quorum of any configuration that was ever in force. */
+  isQuorum(has: (id: MemberId) => boolean): boolean {
+    const most = (ids: readonly MemberId[]): boolean =>
+      ids.length === 0 || ids.filter(has).length * 2 > ids.length;
+    return this.#confs.some((conf) => most(conf.voters) && most(conf.votersOutgoing));
+  }
+
   get all(): readonly Applied[] {
     return this.#applied;
   }

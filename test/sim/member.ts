@@ -76,6 +76,11 @@ export class SimMember {
     return this.#node;
   }
 
+  /** Its disk can be relied on. */
+  get isSound(): boolean {
+    return !this.isLost && !this.isSuspect;
+  }
+
   get isUp(): boolean {
     return this.#process !== undefined;
   }

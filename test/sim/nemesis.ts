@@ -30,7 +30,6 @@ export class Nemesis {
   readonly #stopping = new Set<SimProcess>();
   #isOver = false;
   #healed: readonly SimMember[] = [];
-  #rotten = 0;
   /** Whether harm comes to the next leader at once. */
   #awaitsLeader = false;
 
@@ -52,7 +51,8 @@ export class Nemesis {
       this.#setClock(member);
       this.#world.start(member);
     }
-    if (options.faults.includes("membership")) {
+    const needsOperator: readonly FaultKind[] = ["membership", "logRot", "stateRot"];
+    if (needsOperator.some((kind) => options.faults.includes(kind))) {
       this.#operator.begin();
     }
     if (options.faults.length > 0) {
@@ -405,17 +405,26 @@ export class Nemesis {
     return true;
   }
 
-  /** Damage to what is at rest, in a minority of the members at most. */
+  /** Whether members have come or gone, or may yet. */
+  get hasMovedMembers(): boolean {
+    return this.#operator.hasActed;
+  }
+
+  /** Damage to what is at rest, in a minority of the voters at most. */
   #rot(member: SimMember, kind: "logRot" | "stateRot"): boolean {
-    const { members } = this.#world;
-    if (this.#rotten >= Math.floor((members.length - 1) / 2) || member.isSuspect) {
+    const { members, ledger } = this.#world;
+    const { voters, votersOutgoing, learners } = ledger.membership.confState;
+    const unsound = members.filter((each) => voters.includes(each.id) && !each.isSound);
+    const room = Math.floor((voters.length - 1) / 2) - unsound.length;
+    const isListed = voters.includes(member.id) || learners.includes(member.id);
+    const isSettled = votersOutgoing.length === 0 && this.#operator.isIdle;
+    if (room <= 0 || !isSettled || !isListed || !member.isSound) {
       return false;
     }
     this.#crash(member, false);
     const done =
       kind === "logRot" ? member.disk.rotLog(this.#rng) : member.disk.rotState(this.#rng);
     if (done) {
-      this.#rotten++;
       member.isSuspect = true;
       this.#world.trace(`${member.name} has ${kind}`);
     }

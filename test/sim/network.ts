@@ -60,6 +60,8 @@ export class SimNetwork {
   readonly #numbers = new Map<MemberId, number>();
   /** When the last frame of a direction arrives: the next may not overtake it. */
   readonly #arrivalMs = new Map<number, number>();
+  /** When a frame of a direction was last taken. */
+  readonly #heardMs = new Map<number, number>();
   /** Sees every frame as it leaves, whatever becomes of it; says whether it may come twice. */
   onSend: (from: MemberId, to: MemberId, type: number, bytes: Uint8Array) => boolean = () => false;
   readonly counters: NetworkCounters = {
@@ -79,8 +81,9 @@ export class SimNetwork {
     this.#faults.set(this.#link(from, to), fault);
   }
 
-  healAll(): void {
-    this.#faults.clear();
+  /** When `to` last took something of `from`. */
+  heardMs(from: MemberId, to: MemberId): number {
+    return this.#heardMs.get(this.#link(from, to)) ?? Number.NEGATIVE_INFINITY;
   }
 
   /** The network as one process sees it. */
@@ -167,6 +170,7 @@ export class SimNetwork {
       station.process.run(() => {
         if (station.handlers !== undefined) {
           this.counters.delivered++;
+          this.#heardMs.set(name, this.#scheduler.nowMs);
           deliver(station.handlers);
         }
       });

@@ -81,10 +81,7 @@ function chooseFaults(rng: SeededRng): FaultKind[] {
   const none = rng.below(12) === 0;
   const percent = pick(rng, [15, 30, 50, 80]);
   const chosen = faultKinds.filter(() => rng.below(100) < percent);
-  // With members on the move nobody can say how many may lose their disks.
-  const isSafe = (kind: FaultKind): boolean =>
-    !chosen.includes("membership") || (kind !== "logRot" && kind !== "stateRot");
-  return none ? [] : chosen.filter(isSafe);
+  return none ? [] : chosen;
 }
 
 export function chooseOptions(seed: number, overrides: Partial<SimOptions> = {}): SimOptions {

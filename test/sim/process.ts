@@ -21,12 +21,14 @@ export class SimProcess {
   #wallJumpMs = 0;
   #alive = true;
   #held: (() => void)[] | undefined;
+  #awakeSinceMs: number;
   /** Set by each event in this process; whoever checks it puts it back. */
   ran = false;
 
   constructor(scheduler: Scheduler, fault: ClockFault) {
     this.#scheduler = scheduler;
     this.#startedMs = scheduler.nowMs;
+    this.#awakeSinceMs = scheduler.nowMs;
     this.#fault = fault;
   }
 
@@ -36,6 +38,11 @@ export class SimProcess {
 
   get paused(): boolean {
     return this.#held !== undefined;
+  }
+
+  /** When it last started or resumed. */
+  get awakeSinceMs(): number {
+    return this.#awakeSinceMs;
   }
 
   readonly clock: Clock = {
@@ -91,6 +98,7 @@ export class SimProcess {
   resume(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
+    this.#awakeSinceMs = this.#scheduler.nowMs;
     for (const callback of held) {
       this.#scheduler.after(0, () => this.run(callback));
     }

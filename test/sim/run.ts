@@ -2,6 +2,7 @@
 // must make progress, and the checks.
 
 import { SeededRng, utf8 } from "../../src/base/index.ts";
+import type { MemberId } from "../../src/base/index.ts";
 import { RangeRequest, PutRequest } from "../../src/wire/index.ts";
 import { Client } from "./clients.ts";
 import { checkHistory } from "./history-check.ts";
@@ -12,6 +13,7 @@ import type { SimMember } from "./member.ts";
 import { healthyLink } from "./network.ts";
 import { Nemesis } from "./nemesis.ts";
 import type { FaultKind, SimOptions } from "./options.ts";
+import { Patrol } from "./patrol.ts";
 import { Registers } from "./registers.ts";
 import { Requests } from "./requests.ts";
 import { Violation, demand } from "./violation.ts";
@@ -97,6 +99,7 @@ export class Life {
   async play(): Promise<Report> {
     const world = this.#world;
     this.#nemesis.begin();
+    new Patrol(world).begin();
     for (const each of [...this.#clients, ...this.#watchers]) {
       each.begin();
     }
@@ -131,13 +134,13 @@ export class Life {
     const world = this.#world;
     const { members, network, scheduler } = world;
     const rng = new SeededRng(this.#options.seed, 6);
-    const whole = members.filter((member) => !member.isSuspect && !member.isLost);
+    const whole = members.filter((member) => member.isSound);
     const sound = whole.filter((member) => !this.#isRemoved(member));
     // Removed, and not told so by anybody: who stays may need its vote to learn of it.
     const leaving = whole.filter((member) => this.#isRemoved(member) && !member.isRemoved);
     const quorum = Math.floor(members.length / 2) + 1;
     // With members on the move all are healed: which of them are a quorum is not settled yet.
-    const isMoving = this.#options.faults.includes("membership");
+    const isMoving = this.#options.faults.includes("membership") || this.#nemesis.hasMovedMembers;
     const wanted = isMoving
       ? sound.length
       : Math.max(quorum, Math.min(sound.length, quorum + rng.below(2)));
@@ -173,10 +176,26 @@ export class Life {
     await world.run(fromMs + 1_000 + 10 * this.#options.electionTimeoutMs);
     this.#guard(() => {
       demand(
-        healed.some((member) => member.status()?.isLeader === true),
+        !this.#hasQuorum() || healed.some((member) => member.status()?.isLeader === true),
         "no leader ten election timeouts after a quorum was healed",
       );
     });
+  }
+
+  /**
+   * Whether those healed are one. A change that nobody heard the end of may still take a sound
+   * member out while others have lost their disks; then nothing is lost, and nothing goes on.
+   */
+  #hasQuorum(): boolean {
+    const { voters, votersOutgoing } = this.#world.ledger.membership.confState;
+    const most = (ids: readonly MemberId[]): boolean =>
+      ids.length === 0 ||
+      ids.filter((id) => this.#healed.some((each) => each.id === id)).length * 2 > ids.length;
+    const isOne = most(voters) && most(votersOutgoing);
+    if (!isOne) {
+      this.#world.marks.hit("no quorum left");
+    }
+    return isOne;
   }
 
   /** By the log, whether the member has heard of it or not. */
@@ -198,6 +217,9 @@ export class Life {
       watcher.settle();
     }
     await world.run(fromMs + answerWithinMs);
+    if (!this.#hasQuorum()) {
+      return;
+    }
     this.#guard(() => {
       for (const probe of probes) {
         demand(probe.isDone(), `a healed quorum did not answer ${probe.name} in 30 seconds`);

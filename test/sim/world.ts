@@ -92,7 +92,7 @@ export class World {
   }
 
   /** Makes the machine of a member that was added, and starts it with nothing. */
-  join(member: Member, listed: readonly Member[]): void {
+  join(member: Member, listed: readonly Member[]): SimMember {
     const { hardState, applied, conf } = joinState();
     const membership = new Membership(
       { clusterId: this.clusterId, members: listed, removed: [], confState: conf },
@@ -108,6 +108,7 @@ export class World {
     this.#followDisk(joined);
     this.marks.hit("member joined");
     this.start(joined);
+    return joined;
   }
 
   get failure(): unknown {
