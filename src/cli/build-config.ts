@@ -36,6 +36,7 @@ export function buildConfig(
   const config: ServerConfig = {
     name,
     dataDir: read.text("data-dir") === "" ? `${name}.etcd` : read.text("data-dir"),
+    walDir: read.text("wal-dir") === "" ? undefined : read.text("wal-dir"),
     ...cluster,
     ...readSecurity(read),
     heartbeatIntervalMs,

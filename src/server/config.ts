@@ -64,6 +64,8 @@ export interface ServerConfig extends AuthConfig, SecurityConfig, ClusterConfig 
   readonly name: string;
   /** Empty for a member in memory. */
   readonly dataDir: string;
+  /** Where the write-ahead log is, when it is not in the data directory; else undefined. */
+  readonly walDir: string | undefined;
 
   /** 5 * heartbeatIntervalMs <= electionTimeoutMs <= 50,000. */
   readonly heartbeatIntervalMs: number;

@@ -42,7 +42,7 @@ export async function startServer(
   parts: ServerParts = {},
 ): Promise<MemberServer> {
   await checkPorts(given);
-  const own = given.dataDir === "" ? new MemoryDisk() : diskAt(given.dataDir);
+  const own = given.dataDir === "" ? new MemoryDisk() : diskAt(given.dataDir, given.walDir);
   const disk = parts.disk ?? own;
   const security = await openSecurity(given, disk, logger);
   const wrap = parts.wrapTransport ?? ((transport) => transport);

@@ -144,6 +144,7 @@ const fixed = {
   strictReconfiguration: true,
   corruptCheckMs: 0,
   compactHashCheckMs: 60_000,
+  walDir: undefined,
   slowApplyMs: 100,
   slowRequestMs: 300,
   featureGates: new Map(featureGates.map((gate) => [gate.name, gate.default])),

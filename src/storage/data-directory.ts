@@ -9,9 +9,9 @@
 // frees that lock with the process, however it dies, and it holds between containers. CURRENT is
 // read again once the lock is had, because its holder may just have moved on to a new state.
 
-import { readFile, rmdir, symlink } from "node:fs/promises";
+import { readFile, rmdir } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { CorruptionError, StorageError, assert, fromUtf8, idToHex, utf8 } from "../base/index.ts";
 import type { HardState, SnapshotMeta } from "../base/index.ts";
 import { createScratchFile } from "./byte-files.ts";
@@ -21,7 +21,6 @@ import {
   makeDirectory,
   removeTree,
   storageFailure,
-  syncDirectory,
   syncTree,
   writeFileAtomically,
 } from "./durable-files.ts";
@@ -30,6 +29,8 @@ import { StoreLockedError, createLevelEngine, openLevelEngine } from "./level-en
 import { createWal, openWal } from "./open-wal.ts";
 import type { WalOptions } from "./open-wal.ts";
 import { adviceToRejoin } from "./rejoin-advice.ts";
+import { createSeparateLog, holdSeparateLog } from "./separate-log.ts";
+import type { HeldLog } from "./separate-log.ts";
 import { fillFromSnapshot } from "./snapshot-stream.ts";
 import { pointerName, readPointer, stateName, stateNumber, writePointer } from "./state-pointer.ts";
 import type { StatePointer } from "./state-pointer.ts";
@@ -87,13 +88,13 @@ export interface MemberDisk {
   open(): Promise<DataDirectory>;
 }
 
-/** The directory at `path`, which need not be there yet. */
-export function diskAt(path: string): MemberDisk {
+/** The directory at `path`, which need not be there yet; its log elsewhere if so asked. */
+export function diskAt(path: string, walDirectory?: string): MemberDisk {
   return {
     name: path,
     hasData: () => hasDataDirectory(path),
-    create: (contents) => createDataDirectory(path, contents),
-    open: () => openDataDirectory(path),
+    create: (contents) => createDataDirectory(path, contents, { walDirectory }),
+    open: () => openDataDirectory(path, {}, { walDirectory }),
   };
 }
 
@@ -190,20 +191,15 @@ async function makeFirstState(
 }
 
 /** The name that says that all is whole comes last: the log's own, or a link to it. */
-async function makeLog(
+function makeLog(
   path: string,
   contents: NewDataDirectory,
   options: NewDirectoryOptions,
 ): Promise<void> {
-  const { walDirectory } = options;
-  if (walDirectory === undefined) {
-    return createWal(join(path, walName), contents, options);
-  }
-  const real = join(resolve(walDirectory), walName);
-  await makeDirectory(resolve(walDirectory));
-  await createWal(real, contents, options);
-  await symlink(real, join(path, walName));
-  await syncDirectory(path);
+  const place = join(path, walName);
+  return options.walDirectory === undefined
+    ? createWal(place, contents, options)
+    : createSeparateLog(place, options.walDirectory, contents, options);
 }
 
 /**
@@ -244,7 +240,7 @@ async function removeUnlocked(path: string, statePath: string): Promise<void> {
 export async function openDataDirectory(
   path: string,
   expected: Partial<WalIdentity> = {},
-  options: WalOptions = {},
+  options: NewDirectoryOptions = {},
 ): Promise<DataDirectory> {
   if (!(await hasDataDirectory(path))) {
     throw new StorageError(`${path} holds no data of a member`);
@@ -259,13 +255,19 @@ export async function openDataDirectory(
       await writePointer(path, { ...pointer, isFounding: false });
     }
     await removeLeftovers(path, pointer);
-    const { wal, recovered } = await openWal(join(path, walName), options);
+    const held = await holdSeparateLog(join(path, walName), options.walDirectory);
     try {
-      checkIdentity(path, recovered.identity, expected);
-      const finished = await finishInstall(wal, recovered, pointer.installed);
-      return new OpenDataDirectory(path, pointer.state, engine, wal, finished);
+      const { wal, recovered } = await openWal(join(path, walName), options);
+      try {
+        checkIdentity(path, recovered.identity, expected);
+        const finished = await finishInstall(wal, recovered, pointer.installed);
+        return new OpenDataDirectory({ path, state: pointer.state, engine, wal, held }, finished);
+      } catch (error) {
+        await wal.close();
+        throw error;
+      }
     } catch (error) {
-      await wal.close();
+      await held?.release();
       throw error;
     }
   } catch (error) {
@@ -351,6 +353,14 @@ export async function finishInstall(
   };
 }
 
+interface OpenParts {
+  readonly path: string;
+  readonly state: number;
+  readonly engine: Engine;
+  readonly wal: Wal;
+  readonly held: HeldLog | undefined;
+}
+
 class OpenDataDirectory implements DataDirectory {
   readonly wal: Wal;
   readonly recovered: WalRecovered;
@@ -359,12 +369,14 @@ class OpenDataDirectory implements DataDirectory {
   /** The highest number given to a state, in use or not. */
   #lastState: number;
   #engine: Engine;
+  readonly #held: HeldLog | undefined;
 
-  constructor(path: string, state: number, engine: Engine, wal: Wal, recovered: WalRecovered) {
+  constructor({ path, state, engine, wal, held }: OpenParts, recovered: WalRecovered) {
     this.#path = path;
     this.#state = state;
     this.#lastState = state;
     this.#engine = engine;
+    this.#held = held;
     this.wal = wal;
     this.recovered = recovered;
   }
@@ -403,6 +415,7 @@ class OpenDataDirectory implements DataDirectory {
 
   async close(): Promise<void> {
     await this.wal.close();
+    await this.#held?.release();
     await this.#engine.close();
   }
 

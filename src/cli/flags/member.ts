@@ -8,7 +8,7 @@ const noBbolt = "No meaning here: there is no bbolt file.";
 export const memberFlags: readonly Flag[] = [
   row("name", "string", "default", "works", "Name of this member, as in --initial-cluster."),
   row("data-dir", "string", "", "works", "Directory of all data; ${name}.etcd when not given."),
-  row("wal-dir", "string", "", "refused", "Separate directory for the write-ahead log: not yet."),
+  row("wal-dir", "string", "", "works", "Directory of the write-ahead log, if not in --data-dir."),
   row("listen-client-urls", "urls", "http://localhost:2379", "works", "Where clients connect."),
   row(
     "listen-client-http-urls",
