@@ -43,6 +43,7 @@ import { DirectServer } from "./server.ts";
 export * from "./contract.ts";
 export { type ConnectionLimits, connectionLimits } from "./limits.ts";
 export * from "./port.ts";
+export { clearStaleSocket } from "./stale-socket.ts";
 
 export type GrpcServerKind = "direct" | "grpc-js";
 

@@ -19,6 +19,7 @@ import {
   type TLSSocket,
 } from "node:tls";
 import type { GrpcServer } from "./contract.ts";
+import { clearStaleSocket } from "./stale-socket.ts";
 import { sniff } from "./sniff.ts";
 
 export interface ClientPortOptions {
@@ -57,6 +58,8 @@ export interface ListenAddress {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** Of a unix socket, instead of host and port. */
+  readonly path?: string | undefined;
   readonly plaintext: boolean;
   readonly tls: boolean;
 }
@@ -83,7 +86,8 @@ const listenReasons: Readonly<Record<string, string>> = {
 function listenError(error: NodeJS.ErrnoException, address: ListenAddress): ListenError {
   const code = error.code ?? "UNKNOWN";
   const reason = listenReasons[code] ?? error.message;
-  const text = `cannot listen on ${address.host}:${address.port}: ${reason}`;
+  const place = address.path ?? `${address.host}:${address.port}`;
+  const text = `cannot listen on ${place}: ${reason}`;
   return new ListenError(code, text, error);
 }
 
@@ -144,12 +148,19 @@ export class ClientPort {
     return this.#refusedConnections;
   }
 
-  /** Listens on one more address; rejects with ListenError. Resolves to the address bound. */
-  listen(address: ListenAddress): Promise<AddressInfo> {
+  /**
+   * Listens on one more address; rejects with ListenError. Resolves to the address bound, port 0
+   * for a unix socket. What a dead process has left of its socket is removed.
+   */
+  async listen(address: ListenAddress): Promise<AddressInfo> {
+    const { host, port, path } = address;
+    if (path !== undefined) {
+      await clearStaleSocket(path);
+    }
     const server = createServer({ noDelay: true }, (socket) => {
       this.#connected(socket, address);
     });
-    const options: ListenOptions = { host: address.host, port: address.port };
+    const options: ListenOptions = path === undefined ? { host, port } : { path };
     return new Promise((resolve, reject) => {
       server.once("error", (error) => reject(listenError(error, address)));
       server.listen(options, () => {
@@ -159,8 +170,9 @@ export class ClientPort {
           return;
         }
         this.#servers.add(server);
-        // net.Server's address is an AddressInfo for every listen but a pipe's.
-        resolve(server.address() as AddressInfo);
+        const bound = server.address();
+        const isTcp = typeof bound === "object" && bound !== null;
+        resolve(isTcp ? bound : { address: path ?? "", family: "unix", port: 0 });
       });
     });
   }

@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 import type { PeerListener, PeerTransport } from "../peer/index.ts";
 import type { InitialMember, ServerConfig } from "./config.ts";
-import type { ServerUrl } from "./urls.ts";
+import { isUnixSocket, type ServerUrl } from "./urls.ts";
 
 const anyPort = /:0$/;
 
@@ -13,7 +13,7 @@ export function withBoundPorts(
   listened: readonly ServerUrl[],
   got: ReadonlyMap<string, number>,
 ): string[] {
-  const first = listened.find(({ port }) => port === 0);
+  const first = listened.find((url) => url.port === 0 && !isUnixSocket(url));
   const port = first === undefined ? undefined : got.get(`${first.host} 0`);
   return advertised.map((url) => (port === undefined ? url : url.replace(anyPort, `:${port}`)));
 }

@@ -13,7 +13,7 @@ import {
 } from "../grpc/index.ts";
 import type { HttpDoor, HttpEntrance } from "../http/index.ts";
 import type { ServerConfig } from "./config.ts";
-import type { ServerUrl } from "./urls.ts";
+import { isUnixSocket, type ServerUrl } from "./urls.ts";
 
 export interface ClientPortParts {
   readonly grpc: GrpcServer;
@@ -89,14 +89,16 @@ export function isSplit({ listenClientHttpUrls }: ServerConfig): boolean {
 /** One listener for each host and port: http and https URLs may share it. */
 function addressesOf(urls: readonly ServerUrl[]): ListenAddress[] {
   const byPlace = new Map<string, ListenAddress>();
-  for (const { host, port, scheme } of urls) {
+  for (const url of urls) {
+    const { host, port, scheme } = url;
     const place = `${host} ${port}`;
     const known = byPlace.get(place);
     byPlace.set(place, {
       host,
       port,
-      plaintext: scheme === "http" || known?.plaintext === true,
-      tls: scheme === "https" || known?.tls === true,
+      path: isUnixSocket(url) ? host : undefined,
+      plaintext: scheme === "http" || scheme === "unix" || known?.plaintext === true,
+      tls: scheme === "https" || scheme === "unixs" || known?.tls === true,
     });
   }
   return [...byPlace.values()];

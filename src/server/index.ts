@@ -37,6 +37,6 @@ export type { NodeOptions } from "./node-options.ts";
 export { EmbeddedNode, startNode } from "./start-node.ts";
 export type { NodeStatus } from "./start-node.ts";
 export { startServer } from "./start-server.ts";
-export { checkAdvertisedUrls, parseUrls, toListenUrls } from "./urls.ts";
+export { checkAdvertisedUrls, isUnixSocket, parseUrls, toListenUrls } from "./urls.ts";
 export type { ServerUrl } from "./urls.ts";
 export { quorateVersion } from "./version.ts";

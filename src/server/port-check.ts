@@ -3,16 +3,21 @@
 // listener itself fails, later.
 
 import { createServer } from "node:net";
+import { clearStaleSocket } from "../grpc/index.ts";
 import type { ServerConfig } from "./config.ts";
+import { isUnixSocket } from "./urls.ts";
 
 /** Rejects with the system's error for the first address that cannot be listened on. */
 export async function checkPorts(config: ServerConfig): Promise<void> {
   const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, listenPeerUrls } = config;
   const places = new Map<string, { readonly host: string; readonly port: number }>();
   for (const urls of [listenPeerUrls, listenClientUrls, listenClientHttpUrls, listenMetricsUrls]) {
-    for (const { host, port } of urls) {
-      // Port 0 is any free one.
-      if (port !== 0) {
+    for (const url of urls) {
+      const { host, port } = url;
+      if (isUnixSocket(url)) {
+        await clearStaleSocket(host);
+      } else if (port !== 0) {
+        // Port 0 is any free one.
         places.set(`${host} ${port}`, { host, port });
       }
     }

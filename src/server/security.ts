@@ -16,6 +16,7 @@ import {
   withSelfSigned,
 } from "../tls/index.ts";
 import type { ServerConfig } from "./config.ts";
+import { isUnixSocket } from "./urls.ts";
 
 export interface Security {
   /** Of the ports of clients; undefined where there is no TLS. */
@@ -86,7 +87,9 @@ function selfSigned(
 
 function clientHosts(config: ServerConfig): string[] {
   const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls } = config;
-  const listened = [...listenClientUrls, ...listenClientHttpUrls, ...listenMetricsUrls];
+  const listened = [...listenClientUrls, ...listenClientHttpUrls, ...listenMetricsUrls].filter(
+    (url) => !isUnixSocket(url),
+  );
   return hostsOf(listened, config.advertiseClientUrls);
 }
 
@@ -98,7 +101,8 @@ function hostsOf(
   listened: readonly { readonly host: string }[],
   advertised: readonly string[],
 ): string[] {
-  const names = advertised.map((url) => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1"));
+  const reachable = advertised.filter((url) => !url.startsWith("unix"));
+  const names = reachable.map((url) => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1"));
   return [...new Set([...listened.map(({ host }) => host), ...names])].sort();
 }
 

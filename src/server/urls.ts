@@ -15,6 +15,11 @@ export interface ServerUrl {
   readonly text: string;
 }
 
+/** Whether an address is a unix socket: `host` is its path. */
+export function isUnixSocket({ scheme }: ServerUrl): boolean {
+  return scheme === "unix" || scheme === "unixs";
+}
+
 /** A comma-separated list of addresses, sorted by text as etcd sorts them. */
 export function parseUrls(text: string): ServerUrl[] {
   return text
