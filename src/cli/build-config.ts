@@ -7,16 +7,19 @@ import {
   type ClusterConfig,
   memoryBudgetBytesMin,
   quotaBytesDefault,
+  isUnixSocket,
   type ServerUrl,
   toListenUrls,
 } from "../server/index.ts";
 import type { TlsRole } from "../tls/index.ts";
-import type { LogConfig, ServerConfig, SrvDiscovery } from "./config.ts";
+import type { LogConfig, ServerConfig } from "./config.ts";
 import { readAuth } from "./auth-config.ts";
 import { ConfigError, quoted } from "./config-error.ts";
+import { type DiscoveryConfig, readDiscovery } from "./discovery-config.ts";
 import { gatesInForce, ignoredGates } from "./feature-gates.ts";
 import { checkInitialCluster, parseInitialCluster } from "./initial-cluster.ts";
 import { checkListenSchemes, readSecurity, securityNotices } from "./security-config.ts";
+import { type LogRotation, parseRotation } from "./rotating-file.ts";
 import { SettingReader } from "./setting-reader.ts";
 import type { Notice, Settings } from "./settings.ts";
 import { parseDurationMs, parseList, parseSizeBytes, parseWhole } from "./values.ts";
@@ -75,9 +78,7 @@ function orNever(valueMs: number): number {
   return valueMs === 0 ? Number.POSITIVE_INFINITY : valueMs;
 }
 
-interface ClusterPart extends ClusterConfig {
-  readonly discoverySrv: SrvDiscovery | undefined;
-}
+type ClusterPart = ClusterConfig & DiscoveryConfig;
 
 function readCluster(read: SettingReader, name: string): ClusterPart {
   const listenClientUrls = readListenUrls(read, "listen-client-urls");
@@ -92,13 +93,15 @@ function readCluster(read: SettingReader, name: string): ClusterPart {
   const advertiseClientUrls = readAdvertisedUrls(read, "advertise-client-urls");
   const advertisePeerUrls = readAdvertisedUrls(read, "initial-advertise-peer-urls");
   const isNew = read.text("initial-cluster-state") === "new";
-  const discoverySrv = readSrvDiscovery(read);
+  const discovery = readDiscovery(read);
+  const { discoveryService: service, discoverySrv } = discovery;
+  const isDiscovered = service !== undefined || discoverySrv !== undefined;
   // As in etcd, a cluster that is not named is this member alone.
   const named = read.isSet("initial-cluster")
     ? parseInitialCluster(read.text("initial-cluster"))
     : [{ name, peerUrls: advertisePeerUrls }];
-  const initialCluster = discoverySrv === undefined ? named : [];
-  if (discoverySrv === undefined) {
+  const initialCluster = isDiscovered ? [] : named;
+  if (!isDiscovered) {
     checkInitialCluster(initialCluster, name, advertisePeerUrls, isNew);
   }
   return {
@@ -110,30 +113,17 @@ function readCluster(read: SettingReader, name: string): ClusterPart {
     advertisePeerUrls,
     initialCluster,
     initialClusterState: isNew ? "new" : "existing",
-    initialClusterToken: read.text("initial-cluster-token"),
-    discoverySrv,
+    // As in etcd, so that ids are the same whichever of the two a member runs.
+    initialClusterToken: service?.token ?? read.text("initial-cluster-token"),
+    ...discovery,
   };
-}
-
-function readSrvDiscovery(read: SettingReader): SrvDiscovery | undefined {
-  const domain = read.text("discovery-srv");
-  if (domain === "") {
-    return undefined;
-  }
-  if (read.isSet("initial-cluster")) {
-    throw new ConfigError(
-      "multiple discovery or bootstrap flags are set. " +
-        'Choose one of "initial-cluster", "discovery", "discovery-endpoints" or "discovery-srv"',
-    );
-  }
-  return { domain, serviceSuffix: read.text("discovery-srv-name") };
 }
 
 function readListenUrls(read: SettingReader, name: string): ServerUrl[] {
   const urls = toListenUrls(read.urls(name));
-  const socket = urls.find(({ scheme }) => scheme !== "http" && scheme !== "https");
-  if (socket !== undefined) {
-    throw new ConfigError(`--${name} cannot listen on ${socket.text}: no unix sockets here`);
+  const socket = urls.find(isUnixSocket);
+  if (socket !== undefined && name === "listen-peer-urls") {
+    throw new ConfigError(`--${name} cannot listen on ${socket.text}: members talk over TCP`);
   }
   return urls;
 }
@@ -244,7 +234,21 @@ function readLog(read: SettingReader, isTerminal: boolean): LogConfig {
         : "fatal",
     format: format === "console" || (format === "" && isTerminal) ? "console" : "json",
     outputs: outputs.length === 0 ? ["stderr"] : [...new Set(outputs)],
+    rotation: readRotation(read, outputs),
   };
+}
+
+function readRotation(read: SettingReader, outputs: readonly string[]): LogRotation | undefined {
+  if (!read.bool("enable-log-rotation")) {
+    return undefined;
+  }
+  const files = outputs.filter((output) => output !== "stderr" && output !== "stdout");
+  if (files.length !== 1) {
+    throw new ConfigError(
+      "--log-outputs requires a single file path when --log-rotate-config-json is defined",
+    );
+  }
+  return parseRotation(read.text("log-rotation-config-json"));
 }
 
 function noticesOf(read: SettingReader, config: ServerConfig): Notice[] {

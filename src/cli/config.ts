@@ -1,5 +1,7 @@
-// What the command line adds to the configuration of a server: the log, and members found in DNS.
+// What the command line adds to the configuration of a server: the log, and how members are found.
 
+import type { DiscoveryConfig } from "./discovery-config.ts";
+import type { LogRotation } from "./rotating-file.ts";
 import type { ServerConfig as BareServerConfig } from "../server/index.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "fatal";
@@ -9,17 +11,11 @@ export interface LogConfig {
   readonly format: "json" | "console";
   /** "stderr", "stdout", or paths of files to append to. */
   readonly outputs: readonly string[];
+  /** Of the one file among them; undefined where it only grows. */
+  readonly rotation: LogRotation | undefined;
 }
 
-/** Where SRV records name the first members. */
-export interface SrvDiscovery {
-  readonly domain: string;
-  /** Put behind the name of the service, with a dash; may be empty. */
-  readonly serviceSuffix: string;
-}
-
-/** With `discoverySrv` the initial cluster is empty: the records name it. */
-export interface ServerConfig extends BareServerConfig {
-  readonly discoverySrv: SrvDiscovery | undefined;
+/** Where the first members are to be discovered the initial cluster is empty. */
+export interface ServerConfig extends BareServerConfig, DiscoveryConfig {
   readonly log: LogConfig;
 }

@@ -39,7 +39,7 @@ export function helpText(columns: number): string {
         .join(" "),
       width - 2,
     ).map((line) => `  ${line}`);
-  lines.push("", "Accepted with a warning and without effect:", ...others(["ignored", "planned"]));
+  lines.push("", "Accepted with a warning and without effect:", ...others(["ignored"]));
   lines.push("", "Known and refused, since they do not work yet:", ...others(["refused"]));
   return `${lines.join("\n")}\n`;
 }

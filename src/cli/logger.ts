@@ -5,6 +5,7 @@ import { styleText } from "node:util";
 import pino from "pino";
 import type { Logger } from "../base/index.ts";
 import type { LogConfig } from "./config.ts";
+import { type LogRotation, RotatingFile } from "./rotating-file.ts";
 import { ConfigError } from "./config-error.ts";
 
 interface LineSink {
@@ -13,7 +14,7 @@ interface LineSink {
 
 /** Opens the outputs. Throws ConfigError when a file cannot be opened. */
 export function createLogger(config: LogConfig, colours: boolean): Logger {
-  const sinks = config.outputs.map(openSink);
+  const sinks = config.outputs.map((output) => openSink(output, config.rotation));
   const format =
     config.format === "console"
       ? (line: string): string => consoleLine(line, colours)
@@ -41,9 +42,13 @@ export function createLogger(config: LogConfig, colours: boolean): Logger {
   );
 }
 
-function openSink(output: string): LineSink {
+function openSink(output: string, rotation: LogRotation | undefined): LineSink {
+  const isFile = output !== "stderr" && output !== "stdout";
   const dest = output === "stderr" ? 2 : output === "stdout" ? 1 : output;
   try {
+    if (isFile && rotation !== undefined) {
+      return new RotatingFile(output, rotation);
+    }
     return pino.destination({ dest, sync: true });
   } catch (error) {
     throw new ConfigError(`cannot open the log: ${(error as Error).message}`);

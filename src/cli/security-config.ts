@@ -85,7 +85,7 @@ export function checkListenSchemes(
   tls: TlsSettings | undefined,
 ): void {
   for (const { scheme, text } of urls) {
-    if (scheme === "https" && tls === undefined) {
+    if ((scheme === "https" || scheme === "unixs") && tls === undefined) {
       throw new ConfigError(
         `TLS key/cert (${tlsFlag(role, "cert-file")}, ${tlsFlag(role, "key-file")}) must be ` +
           `provided for ${role} url ${text} with HTTPS scheme`,

@@ -6,7 +6,7 @@
 import { lookup, resolveSrv } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { InitialMember } from "../server/index.ts";
-import type { SrvDiscovery } from "./config.ts";
+import type { SrvDiscovery } from "./discovery-config.ts";
 import { ConfigError, quoted } from "./config-error.ts";
 
 export interface SrvRecord {

@@ -50,6 +50,8 @@ describe("defaults", () => {
       initialClusterState: "new",
       initialClusterToken: "etcd-cluster",
       discoverySrv: undefined,
+      discoveryService: undefined,
+      walDir: undefined,
       clientTls: undefined,
       peerTls: undefined,
       selfSignedValidityYears: 1,
@@ -95,7 +97,7 @@ describe("defaults", () => {
       autoCompaction: undefined,
       grpcServer: "direct",
       emulatedVersion: "3.6.14",
-      log: { level: "info", format: "json", outputs: ["stderr"] },
+      log: { level: "info", format: "json", outputs: ["stderr"], rotation: undefined },
     });
   });
 
@@ -135,10 +137,7 @@ describe("relations", () => {
       "TLS key/cert (--peer-cert-file, --peer-key-file) must be provided for peer url " +
         "https://127.0.0.1:2380 with HTTPS scheme",
     ],
-    [
-      ["--listen-metrics-urls=unix:///run/q"],
-      "--listen-metrics-urls cannot listen on unix:///run/q: no unix sockets here",
-    ],
+    [["--listen-metrics-urls=unix:///run/q"], "accepted"],
     [
       ["--peer-cert-allowed-cn=a", "--peer-cert-allowed-hostname=b"],
       'AllowedCN and AllowedHostname are mutually exclusive (cn=["a"], hostname=["b"])',

@@ -15,7 +15,10 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 it("writes JSON with etcd's keys, from the level upwards, to every output", () => {
   const outputs = [join(folder, "a.log"), join(folder, "b.log")];
-  const logger = createLogger({ level: "info", format: "json", outputs }, false);
+  const logger = createLogger(
+    { level: "info", format: "json", outputs, rotation: undefined },
+    false,
+  );
   logger.debug({}, "not this");
   logger.warn({ "member-id": "8e9e05c52164694d", count: 3 }, "this");
   const [text, same] = outputs.map((path) => readFileSync(path, "utf8"));
@@ -45,7 +48,7 @@ it("writes a line a person can read", () => {
 
 it("refuses an output that cannot be opened", () => {
   const outputs = [join(folder, "none", "a.log")];
-  expect(() => createLogger({ level: "info", format: "json", outputs }, false)).toThrow(
-    ConfigError,
-  );
+  expect(() =>
+    createLogger({ level: "info", format: "json", outputs, rotation: undefined }, false),
+  ).toThrow(ConfigError);
 });

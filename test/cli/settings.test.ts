@@ -167,15 +167,22 @@ describe("arguments", () => {
 
   it("warns of flags without effect, but not when they ask for what is so anyway", () => {
     expect(load(["--pre-vote=true", "--max-wals=5", "--data-dir=d"]).notices).toEqual([]);
-    const { notices } = load(["--pre-vote=false", "--enable-log-rotation", "--data-dir=d"]);
+    const { notices } = load(["--pre-vote=false", "--enable-pprof", "--data-dir=d"]);
     expect(notices.map((line) => line.split(" {")[0])).toEqual([
       "warn flag accepted and ignored",
-      "warn flag not supported yet",
+      "warn flag accepted and ignored",
     ]);
   });
 
   it("refuses to start with less than was asked for", () => {
-    expect(refusal(["--discovery-token=x"])).toMatch(/^1: --discovery-token cannot be used/);
+    expect(refusal(["--discovery=https://discovery.example/x"])).toMatch(
+      /^1: --discovery cannot be used: Version 2 of discovery/,
+    );
+    expect(refusal(["--discovery-token=x"])).toBe(
+      "1: both --discovery-endpoints and --discovery-token must be set",
+    );
+    const both = ["--discovery-token=x", "--discovery-endpoints=a:1", "--initial-cluster=a=b"];
+    expect(refusal(both)).toContain("multiple discovery or bootstrap flags are set");
     expect(refusal(["--discovery-token="])).toBe("accepted");
   });
 });
@@ -281,8 +288,8 @@ client-transport-security:
       `1: invalid value "soon" for ${path}: election-timeout: ` +
         "expected a whole number that is not negative",
     );
-    const wal = file("wal.yml", "wal-dir: elsewhere\n");
-    expect(refusal(["--config-file", wal])).toContain(`${wal}: wal-dir cannot be used`);
+    const old = file("old.yml", "discovery: https://discovery.example/x\n");
+    expect(refusal(["--config-file", old])).toContain(`${old}: discovery cannot be used`);
   });
 
   it("says so when it cannot be read", () => {

@@ -3,10 +3,9 @@
 import { type Flag, type FlagKind, rowsOf } from "./flag.ts";
 
 const row = rowsOf("Cluster");
-const noDiscovery = "No discovery service: name the members, or use --discovery-srv.";
 
-function discovery(name: string, kind: FlagKind, defaultText: string): Flag {
-  return row(name, kind, defaultText, "refused", noDiscovery);
+function discovery(name: string, kind: FlagKind, defaultText: string, doc: string): Flag {
+  return row(`discovery-${name}`, kind, defaultText, "works", doc);
 }
 
 export const clusterFlags: readonly Flag[] = [
@@ -70,21 +69,37 @@ export const clusterFlags: readonly Flag[] = [
     "works",
     "History to keep: a duration (hours without a unit) or revisions; 0 keeps all.",
   ),
-  discovery("discovery", "string", ""),
-  discovery("discovery-proxy", "string", ""),
-  discovery("discovery-endpoints", "list", ""),
-  discovery("discovery-token", "string", ""),
-  discovery("discovery-dial-timeout", "duration", "2s"),
-  discovery("discovery-request-timeout", "duration", "5s"),
-  discovery("discovery-keepalive-time", "duration", "2s"),
-  discovery("discovery-keepalive-timeout", "duration", "6s"),
-  discovery("discovery-insecure-transport", "bool", "true"),
-  discovery("discovery-insecure-skip-tls-verify", "bool", "false"),
-  discovery("discovery-cert", "string", ""),
-  discovery("discovery-key", "string", ""),
-  discovery("discovery-cacert", "string", ""),
-  discovery("discovery-user", "string", ""),
-  discovery("discovery-password", "string", ""),
+  row(
+    "discovery",
+    "string",
+    "",
+    "refused",
+    "Version 2 of discovery, which etcd 3.6 has dropped too: use --discovery-endpoints.",
+  ),
+  row("discovery-proxy", "string", "", "ignored", "No meaning here: for --discovery alone."),
+  discovery(
+    "endpoints",
+    "list",
+    "",
+    "Another cluster, in which the first members find each other.",
+  ),
+  discovery(
+    "token",
+    "string",
+    "",
+    "Name of the cluster to be found there; its size must be put first.",
+  ),
+  discovery("dial-timeout", "duration", "2s", "Wait for a connection to it."),
+  discovery("request-timeout", "duration", "5s", "Wait for an answer; then it is asked again."),
+  discovery("keepalive-time", "duration", "2s", "Silence after which it is pinged."),
+  discovery("keepalive-timeout", "duration", "6s", "Wait for the answer to that."),
+  discovery("insecure-transport", "bool", "true", "No TLS to endpoints that do not say https."),
+  discovery("insecure-skip-tls-verify", "bool", "false", "Take any certificate of it."),
+  discovery("cert", "string", "", "Certificate shown to it."),
+  discovery("key", "string", "", "The certificate's private key."),
+  discovery("cacert", "string", "", "Authorities of its certificates."),
+  discovery("user", "string", "", "User there, as name or name:password."),
+  discovery("password", "string", "", "The user's password."),
   row("discovery-srv", "string", "", "works", "Domain whose SRV records name the first members."),
   row("discovery-srv-name", "string", "", "works", "Suffix of the service's name in them."),
   row(

@@ -20,10 +20,9 @@ export type FlagKind =
 /**
  * - `works`: does what it does in etcd.
  * - `ignored`: accepted with a warning, since it has no meaning here.
- * - `planned`: accepted with a warning, since it is not built yet and nothing unsafe follows.
- * - `refused`: not built yet, and starting without it would be less than what was asked for.
+ * - `refused`: gone from etcd too, and starting without it would be less than was asked for.
  */
-export type FlagStatus = "works" | "ignored" | "planned" | "refused";
+export type FlagStatus = "works" | "ignored" | "refused";
 
 export type FlagGroup = "Member" | "Cluster" | "Security" | "Auth" | "Operations" | "Quorate's own";
 
@@ -34,7 +33,7 @@ export interface Flag {
   readonly default: string;
   readonly group: FlagGroup;
   readonly status: FlagStatus;
-  /** One sentence for --help; for `ignored`, `planned` and `refused` it says why. */
+  /** One sentence for --help; for `ignored` and `refused` it says why. */
   readonly doc: string;
   /** The values that a `choice` takes. */
   readonly choices?: readonly string[];

@@ -78,7 +78,13 @@ export const memberFlags: readonly Flag[] = [
     "works",
     "Wait for the answer to such a ping before closing; 0 to never close.",
   ),
-  row("socket-reuse-port", "bool", "false", "planned", "SO_REUSEPORT on listeners: not yet."),
+  row(
+    "socket-reuse-port",
+    "bool",
+    "false",
+    "ignored",
+    "No meaning here: Node.js 20 cannot let processes share a port.",
+  ),
   row(
     "socket-reuse-address",
     "bool",

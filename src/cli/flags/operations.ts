@@ -37,13 +37,19 @@ export const operationsFlags: readonly Flag[] = [
     "works",
     "Where the log goes: stderr (default), stdout, or files to append to.",
   ),
-  row("enable-log-rotation", "bool", "false", "planned", "Log rotation: not yet."),
+  row(
+    "enable-log-rotation",
+    "bool",
+    "false",
+    "works",
+    "Put the log's file aside when it grows too large; needs one file in --log-outputs.",
+  ),
   row(
     "log-rotation-config-json",
     "string",
     '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
-    "planned",
-    "Log rotation: not yet.",
+    "works",
+    "Its limits: megabytes, days, and backups, 0 for none (100 megabytes).",
   ),
   row("metrics", "choice", "basic", "ignored", "No meaning here: /metrics always shows all.", [
     "basic",
