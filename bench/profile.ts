@@ -2,11 +2,13 @@
 // and the functions that the leader spent its time in.
 //
 //   npm run bench:profile -- --row="put, 1000" --nodes=3 --seconds=5 --keys=100000
+//
+// `--before` names a row to run first, such as one that scatters the keys over history.
 
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { rows } from "./rows.ts";
+import { type Row, rows } from "./rows.ts";
 import { System } from "./systems.ts";
 import { fill } from "./workloads.ts";
 
@@ -42,6 +44,14 @@ function selfTimes(profile: Profile): [name: string, share: number][] {
     .map(([name, microseconds]) => [name, microseconds / total]);
 }
 
+function rowNamed(name: string): Row {
+  const row = rows.find((each) => each.name === name);
+  if (row === undefined) {
+    throw new Error(`no such row; there are: ${rows.map((each) => each.name).join(", ")}`);
+  }
+  return row;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -49,13 +59,12 @@ async function main(): Promise<void> {
       nodes: { type: "string", default: "3" },
       seconds: { type: "string", default: "5" },
       keys: { type: "string", default: "100000" },
+      before: { type: "string", default: "" },
       out: { type: "string", default: "profiles" },
     },
   });
-  const row = rows.find(({ name }) => name === values.row);
-  if (row === undefined) {
-    throw new Error(`no such row; there are: ${rows.map(({ name }) => name).join(", ")}`);
-  }
+  const row = rowNamed(values.row);
+  const before = values.before === "" ? undefined : rowNamed(values.before);
   await mkdir(values.out, { recursive: true });
   const flags = ["--cpu-prof", `--cpu-prof-dir=${values.out}`];
   const system = await System.start("quorate", Number(values.nodes), [], flags);
@@ -63,6 +72,7 @@ async function main(): Promise<void> {
   const leader = system.leaderPid();
   try {
     await fill(system.endpoints, Number(values.keys));
+    await before?.run(system.endpoints, Number(values.keys), Number(values.seconds));
     const result = await row.run(system.endpoints, Number(values.keys), Number(values.seconds));
     process.stdout.write(`${row.name}: ${Math.round(result.perSecond)} per s\n`);
     await system.halt("SIGTERM");

@@ -172,7 +172,7 @@ async function leaderFirst(endpoints: readonly string[]): Promise<string[]> {
 
 async function isLeader(endpoint: string): Promise<boolean> {
   const [host, port] = endpoint.split(":") as [string, string];
-  const connection = await LoadConnection.open(host, Number(port));
+  const connection = await LoadConnection.open(host, Number(port), true);
   const reply = await new Promise<readonly Buffer[] | undefined>((resolve) => {
     const message = StatusRequest.encode({});
     connection.call("/etcdserverpb.Maintenance/Status", message, resolve);

@@ -4,6 +4,7 @@
 
 import { connect } from "node:net";
 import type { Socket } from "node:net";
+import { must } from "../../src/base/index.ts";
 
 const frameData = 0;
 const frameHeaders = 1;
@@ -18,10 +19,15 @@ const flagAck = 1;
 const flagEndHeaders = 4;
 
 const windowBytes = 0x7fff_0000;
+const frameHeaderBytes = 9;
+/** What one read of the socket takes at most; one buffer for the life of the connection. */
+const readBytes = 256 * 1024;
+const someReply: readonly Buffer[] = [];
 
 /**
- * What became of a unary call: its reply in pieces, behind a prefix of 5 bytes, or undefined when
- * it failed. Not joined: joining large replies would cost the client more than the server spent.
+ * What became of a unary call: its reply behind a prefix of 5 bytes, or undefined when it failed.
+ * A connection that was opened without `keepsReplies` says only that there was one: keeping and
+ * joining large replies would cost the client more than the server spent.
  */
 export type ReplyCallback = (reply: readonly Buffer[] | undefined) => void;
 
@@ -34,8 +40,9 @@ export interface StreamListener {
 interface OpenCall {
   readonly onReply: ReplyCallback | undefined;
   readonly listener: StreamListener | undefined;
-  /** What has come of the message under way, in pieces. */
+  /** What has come of the message under way, in pieces, if it is kept. */
   pieces: Buffer[];
+  hasReply: boolean;
 }
 
 export class LoadConnection {
@@ -47,27 +54,47 @@ export class LoadConnection {
   #tableSize = 0;
   readonly #tablePositions = new Map<string, number>();
   #nextStream = 1;
-  #pending: Buffer = Buffer.alloc(0);
+  readonly #keepsReplies: boolean;
+  /** The header of the frame under way, as far as it has come, and what its payload lacks. */
+  readonly #head = Buffer.alloc(frameHeaderBytes);
+  #headLength = 0;
+  #missing = 0;
+  /** Payload of a frame that is not DATA. */
+  #control: Buffer[] = [];
   #out: Buffer[] = [];
   #flushScheduled = false;
   #receivedSinceUpdate = 0;
   #failed = false;
 
-  static open(host: string, port: number): Promise<LoadConnection> {
+  static open(host: string, port: number, keepsReplies = false): Promise<LoadConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host, port, noDelay: true });
+      let receive = (_length: number, _bytes: Buffer): void => {};
+      const socket = connect({
+        host,
+        port,
+        noDelay: true,
+        onread: {
+          buffer: Buffer.allocUnsafeSlow(readBytes),
+          callback: (length: number, bytes: Uint8Array) => {
+            receive(length, bytes as Buffer);
+            return true;
+          },
+        },
+      });
       socket.once("error", reject);
       socket.once("connect", () => {
         socket.off("error", reject);
-        resolve(new LoadConnection(socket, `${host}:${port}`));
+        const connection = new LoadConnection(socket, `${host}:${port}`, keepsReplies);
+        receive = (length, bytes) => connection.#receive(bytes, length);
+        resolve(connection);
       });
     });
   }
 
-  private constructor(socket: Socket, authority: string) {
+  private constructor(socket: Socket, authority: string, keepsReplies: boolean) {
     this.#socket = socket;
     this.#authority = authority;
-    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    this.#keepsReplies = keepsReplies;
     socket.on("error", () => this.#fail());
     socket.on("close", () => this.#fail());
     const settings = Buffer.alloc(6);
@@ -86,13 +113,13 @@ export class LoadConnection {
       onReply(undefined);
       return;
     }
-    const stream = this.#begin(path, { onReply, listener: undefined, pieces: [] });
+    const stream = this.#begin(path, { onReply, listener: undefined, pieces: [], hasReply: false });
     this.#sendMessage(stream, message, true);
   }
 
   /** Opens a stream and returns how to write to it. */
   openStream(path: string, listener: StreamListener): (message: Uint8Array) => void {
-    const stream = this.#begin(path, { onReply: undefined, listener, pieces: [] });
+    const stream = this.#begin(path, { onReply: undefined, listener, pieces: [], hasReply: false });
     return (message) => this.#sendMessage(stream, message, false);
   }
 
@@ -172,26 +199,55 @@ export class LoadConnection {
     }
   }
 
-  #receive(chunk: Buffer): void {
-    let bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
-    while (bytes.length >= 9) {
-      const length = bytes.readUIntBE(0, 3);
-      if (bytes.length < 9 + length) {
-        break;
+  /** `bytes` is the buffer of the next read too: what is kept of it is copied. */
+  #receive(bytes: Buffer, length: number): void {
+    const head = this.#head;
+    let at = 0;
+    while (at < length) {
+      if (this.#headLength < frameHeaderBytes) {
+        while (this.#headLength < frameHeaderBytes && at < length) {
+          head[this.#headLength++] = bytes[at++] as number;
+        }
+        if (this.#headLength < frameHeaderBytes) {
+          return;
+        }
+        this.#missing = head.readUIntBE(0, 3);
       }
-      const type = bytes[3] as number;
-      const flags = bytes[4] as number;
-      const stream = bytes.readUInt32BE(5) & 0x7fff_ffff;
-      this.#onFrame(type, flags, stream, bytes.subarray(9, 9 + length));
-      bytes = bytes.subarray(9 + length);
+      const taken = Math.min(this.#missing, length - at);
+      this.#missing -= taken;
+      this.#onPayload(bytes, at, at + taken);
+      at += taken;
+      if (this.#missing === 0) {
+        this.#headLength = 0;
+        this.#onFrameEnd();
+      }
     }
-    this.#pending = bytes;
   }
 
-  #onFrame(type: number, flags: number, stream: number, payload: Buffer): void {
+  #onPayload(bytes: Buffer, from: number, to: number): void {
+    if (this.#head[3] !== frameData) {
+      this.#control.push(Buffer.from(bytes.subarray(from, to)));
+      return;
+    }
+    this.#receivedSinceUpdate += to - from;
+    const call = this.#calls.get(this.#head.readUInt32BE(5));
+    if (call !== undefined && to > from) {
+      call.hasReply = true;
+      if (call.listener !== undefined || this.#keepsReplies) {
+        call.pieces.push(Buffer.from(bytes.subarray(from, to)));
+      }
+    }
+  }
+
+  #onFrameEnd(): void {
+    const type = this.#head[3] as number;
+    const flags = this.#head[4] as number;
+    const stream = this.#head.readUInt32BE(5) & 0x7fff_ffff;
+    const payload = this.#control;
+    this.#control = [];
     switch (type) {
       case frameData:
-        this.#onData(stream, payload, (flags & flagEndStream) !== 0);
+        this.#onData(stream, (flags & flagEndStream) !== 0);
         break;
       case frameHeaders:
         if ((flags & flagEndStream) !== 0) {
@@ -208,7 +264,7 @@ export class LoadConnection {
         break;
       case framePing:
         if ((flags & flagAck) === 0) {
-          this.#write(frame(framePing, flagAck, 0, payload));
+          this.#write(frame(framePing, flagAck, 0, Buffer.concat(payload)));
         }
         break;
       case frameGoAway:
@@ -218,8 +274,7 @@ export class LoadConnection {
     }
   }
 
-  #onData(stream: number, payload: Buffer, end: boolean): void {
-    this.#receivedSinceUpdate += payload.length;
+  #onData(stream: number, end: boolean): void {
     if (this.#receivedSinceUpdate > 0x1000_0000) {
       const update = Buffer.alloc(4);
       update.writeUInt32BE(this.#receivedSinceUpdate, 0);
@@ -227,12 +282,8 @@ export class LoadConnection {
       this.#write(frame(frameWindowUpdate, 0, 0, update));
     }
     const call = this.#calls.get(stream);
-    if (call === undefined) {
-      return;
-    }
-    call.pieces.push(payload);
-    if (call.listener !== undefined) {
-      let body = call.pieces.length === 1 ? payload : Buffer.concat(call.pieces);
+    if (call?.listener !== undefined) {
+      let body = call.pieces.length === 1 ? must(call.pieces[0]) : Buffer.concat(call.pieces);
       while (body.length >= 5 && body.length >= 5 + body.readUInt32BE(1)) {
         const size = 5 + body.readUInt32BE(1);
         call.listener.onMessage(body.subarray(5, size));
@@ -250,7 +301,8 @@ export class LoadConnection {
     if (call !== undefined) {
       this.#calls.delete(stream);
       call.listener?.onEnd();
-      call.onReply?.(failed || call.pieces.length === 0 ? undefined : call.pieces);
+      const reply = this.#keepsReplies ? call.pieces : someReply;
+      call.onReply?.(failed || !call.hasReply ? undefined : reply);
     }
   }
 

@@ -7,7 +7,7 @@
 import { type Caller, type Clock, type Counter, exponentialBuckets } from "../base/index.ts";
 import { type Histogram, QuorateError } from "../base/index.ts";
 import type { CallContext, ReplyBytes, Service } from "../grpc/index.ts";
-import type { CommandResult } from "../node/handle.ts";
+import type { CommandResult, RangeQuery } from "../node/handle.ts";
 import {
   CompactionRequest,
   DeleteRangeRequest,
@@ -18,6 +18,7 @@ import {
 import { permit } from "./callers.ts";
 import type { ApiContext } from "./context.ts";
 import { expectKind, succeeded } from "./errors.ts";
+import { isCut, isOvertaken, readOn } from "./large-range.ts";
 import { putCost, type QuotaGate, txnCost } from "./quota.ts";
 import { checkRevision, rangeQuery } from "./range-query.ts";
 import { rangeStream } from "./range-stream.ts";
@@ -30,6 +31,9 @@ import {
   isReadOnly,
   isSerializable,
 } from "./validate.ts";
+
+/** So often a large range begins anew because compaction has overtaken it. */
+const overtakenMax = 3;
 
 export function kvService(api: ApiContext, quota: QuotaGate): Service {
   const kv = new Kv(api, quota);
@@ -78,25 +82,50 @@ class Kv {
     const request = RangeRequest.decode(bytes);
     checkRange(request);
     this.#ranges.inc();
-    const query = rangeQuery(request);
+    const caller = this.#api.callerOf(call);
+    return this.#range(rangeQuery(request), !request.serializable, caller, call, overtakenMax);
+  }
+
+  #range(
+    query: RangeQuery,
+    linearizable: boolean,
+    caller: Caller | undefined,
+    call: CallContext,
+    triesLeft: number,
+  ): ReplyBytes | Promise<ReplyBytes> {
     const api = this.#api;
-    const caller = api.callerOf(call);
-    return api.handle.read<ReplyBytes>(!request.serializable, ({ store, auth }) => {
-      const startedMs = this.#clock.monotonicMs();
-      try {
-        permit(auth.checkRead(caller, query.key, query.rangeEnd));
-        checkRevision(store, query.revision);
-        const result = store.range(query);
-        this.#rangeSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
-        return rangeReply(api.headerField(store.revision), result);
-      } catch (error) {
-        // Records that are missing are loaded, and the range is evaluated again.
-        if (error instanceof QuorateError) {
-          this.#refusedSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
+    const answer = api.handle.read<ReplyBytes | Promise<ReplyBytes>>(
+      linearizable,
+      ({ store, auth }) => {
+        const startedMs = this.#clock.monotonicMs();
+        try {
+          permit(auth.checkRead(caller, query.key, query.rangeEnd));
+          checkRevision(store, query.revision);
+          const result = store.range(query);
+          this.#rangeSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
+          const { revision } = store;
+          if (!isCut(query, result)) {
+            return rangeReply(api.headerField(revision), result);
+          }
+          const at = query.revision === 0 ? revision : query.revision;
+          return readOn(api, call, caller, query, result, at, revision).catch((error: unknown) => {
+            // The latest pairs were asked for, whatever their revision: those of now do as well.
+            if (query.revision === 0 && isOvertaken(error) && triesLeft > 0) {
+              return this.#range(query, linearizable, caller, call, triesLeft - 1);
+            }
+            throw error;
+          });
+        } catch (error) {
+          // Records that are missing are loaded, and the range is evaluated again.
+          if (error instanceof QuorateError) {
+            this.#refusedSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
+          }
+          throw error;
         }
-        throw error;
-      }
-    });
+      },
+    );
+    // A promise inside a promise is one promise.
+    return answer as ReplyBytes | Promise<ReplyBytes>;
   }
 
   put(bytes: Uint8Array, call: CallContext): Promise<ReplyBytes> {

@@ -4,6 +4,9 @@ import { QuorateError, toRevision } from "../base/index.ts";
 import type { RangeQuery, SortTarget, StoreReader } from "../node/handle.ts";
 import type { RangeRequest } from "../wire/index.ts";
 
+/** What is read of a range in one go, bytes of pairs. */
+const rangePieceBytes = 1024 * 1024;
+
 const sortTargets: readonly SortTarget[] = ["key", "version", "create", "mod", "value"];
 const sortOrders = ["none", "ascend", "descend"] as const;
 
@@ -22,6 +25,8 @@ export function rangeQuery(request: RangeRequest): RangeQuery {
     maxModRevision: request.maxModRevision,
     minCreateRevision: request.minCreateRevision,
     maxCreateRevision: request.maxCreateRevision,
+    sizeBytesMax: rangePieceBytes,
+    uncounted: false,
   };
 }
 

@@ -8,17 +8,17 @@
 import { type Caller, emptyBytes, grpcStatus, type Revision } from "../base/index.ts";
 import { RpcError, type StreamCall } from "../grpc/index.ts";
 import type { RangeQuery, RangeResult } from "../node/handle.ts";
-import { lengthPrefix, RangeRequest, Reader } from "../wire/index.ts";
+import { lengthPrefix, RangeRequest } from "../wire/index.ts";
 import { permit } from "./callers.ts";
 import type { ApiContext } from "./context.ts";
 import { toRpcError } from "./errors.ts";
+import { keyOf, successor } from "./pair-keys.ts";
 import { checkRevision, rangeQuery } from "./range-query.ts";
 import { pushRange } from "./replies.ts";
 import { checkRange } from "./validate.ts";
 
 const firstChunkKeys = 10;
 const rangeResponseField = 1;
-const keyTag = 0x0a;
 
 export function rangeStream(api: ApiContext, call: StreamCall): void {
   let started = false;
@@ -60,7 +60,8 @@ async function send(api: ApiContext, call: StreamCall, bytes: Uint8Array): Promi
     const chunk = await readChunk(api, linearizable, query, caller);
     if (pinned === undefined) {
       pinned = chunk;
-      query = { ...query, revision: query.revision === 0 ? chunk.current : query.revision };
+      const revision = query.revision === 0 ? chunk.current : query.revision;
+      query = { ...query, revision, uncounted: true };
     }
     const { kvs, more } = chunk.result;
     sent += kvs.length;
@@ -125,24 +126,4 @@ function nextChunkKeys(keys: number, chunkBytes: number, targetBytes: number): n
     return keys * 2;
   }
   return chunkBytes > targetBytes * 2 ? Math.max(1, Math.floor(keys / 2)) : keys;
-}
-
-/** The key of an encoded KeyValue. */
-function keyOf(message: Uint8Array): Uint8Array {
-  const reader = new Reader(message);
-  while (reader.offset < reader.limit) {
-    const tag = reader.tag();
-    if (tag === keyTag) {
-      return reader.bytes();
-    }
-    reader.skip(tag);
-  }
-  throw new TypeError("a stored pair without a key");
-}
-
-/** The least key above `key`. */
-function successor(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1);
-  next.set(key);
-  return next;
 }

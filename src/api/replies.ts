@@ -40,9 +40,14 @@ export function txnReply(header: Uint8Array, result: TxnResult): readonly Uint8A
 /** Everything of a RangeResponse but its header; returns the bytes added. */
 export function pushRange(parts: Uint8Array[], result: RangeResult): number {
   let length = 0;
-  for (const { field } of result.kvs) {
-    parts.push(field);
-    length += field.length;
+  if (result.fields !== undefined) {
+    for (const fields of result.fields) {
+      length += pushOne(parts, fields);
+    }
+  } else {
+    for (const { field } of result.kvs) {
+      length += pushOne(parts, field);
+    }
   }
   if (result.more || result.count !== 0) {
     writer.begin();

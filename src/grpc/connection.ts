@@ -380,7 +380,9 @@ export class Connection implements CallOwner {
     if (all) {
       this.sender.writer.rewind();
     }
-    if (all && !this.#closing) {
+    if (!all) {
+      this.sender.settle();
+    } else if (!this.#closing) {
       this.guard.flushed();
       this.sender.pump();
       this.#runHeld();

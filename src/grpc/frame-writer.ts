@@ -2,13 +2,13 @@
 // write when the socket takes them.
 //
 // Small pieces are copied into a slab; large ones are passed on as they are (they must not change
-// afterwards). The slab is used again only when the socket has taken everything.
+// afterwards). Slabs are used again only when the socket has taken everything.
 
 import { frameFlag, frameHeaderBytes, frameType, settingId } from "./frame.ts";
+import { giveSlab, slabBytes, takeSlab } from "./slab-pool.ts";
 
-/** A slab starts small, because most connections are quiet, and doubles up to the largest. */
+/** A slab starts small, because most connections are quiet, and doubles up to the pool's size. */
 const slabBytesFirst = 2 * 1024;
-const slabBytesMax = 64 * 1024;
 /** From this size on a payload is passed on, not copied: copying costs more than a vector entry. */
 const copyBytesMax = 8 * 1024;
 /** Up to this size a loop copies faster than `set`. */
@@ -22,6 +22,8 @@ export class FrameWriter {
   #offset = 0;
   #chunks: Uint8Array[] = [];
   #chunkBytes = 0;
+  /** Full slabs of the pool's size, on their way to the socket. */
+  #full: Uint8Array[] = [];
 
   /** Bytes waiting to be taken. */
   get length(): number {
@@ -40,11 +42,15 @@ export class FrameWriter {
     return chunks;
   }
 
-  /** Everything taken has left the process; the slab is free unless something waits in it. */
+  /** Everything taken has left the process; slabs are free unless something waits in them. */
   rewind(): void {
     if (this.length === 0) {
       this.#start = 0;
       this.#offset = 0;
+      if (this.#full.length > 0) {
+        this.#full.forEach(giveSlab);
+        this.#full = [];
+      }
     }
   }
 
@@ -53,8 +59,11 @@ export class FrameWriter {
       return;
     }
     this.#closeRegion();
-    const doubled = Math.min(slabBytesMax, this.#slab.length * 2);
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(doubled, bytes));
+    if (this.#slab.length === slabBytes) {
+      this.#full.push(this.#slab);
+    }
+    const wanted = Math.max(this.#slab.length * 2, bytes);
+    this.#slab = wanted < slabBytes ? Buffer.allocUnsafeSlow(wanted) : takeSlab();
     this.#start = 0;
     this.#offset = 0;
   }

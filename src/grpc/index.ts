@@ -19,7 +19,7 @@
 //   connection.ts      the streams of one connection and their calls
 //   call.ts            one request and its end; grpc-call.ts and http-exchange.ts are its kinds
 //   sender.ts          answers -> frames, within the client's windows
-//   frame-writer.ts    frames -> bytes for one write
+//   frame-writer.ts    frames -> bytes for one write, in the slabs of slab-pool.ts
 //
 // Rules:
 // - No input or output below server.ts: a Connection is bytes in, frames out, time as an argument,

@@ -5,7 +5,7 @@
 // streams that may send take turns, a frame each. Header blocks are encoded when they are written,
 // never before, because the peer's table changes in that order.
 
-import { must } from "../base/index.ts";
+import { emptyBytes, must } from "../base/index.ts";
 import type { ReplyBytes } from "./contract.ts";
 import { ConnectionError, errorCode, initialWindowBytes, windowSizeMax } from "./frame.ts";
 import { FrameWriter } from "./frame-writer.ts";
@@ -18,6 +18,10 @@ const framedBytesMax = 256 * 1024;
 /** Longer DATA frames than this gain nothing, whatever the peer allows. */
 const frameBytesUseful = 64 * 1024;
 const grpcPrefixBytes = 5;
+/** Parts that may wait as they are. */
+const partsWaitingMax = 64;
+/** Pieces that more are put together to: larger ones would cost a mapping of memory each. */
+const pieceBytesMax = 64 * 1024;
 
 /** How a stream ends once its queue is empty. A gRPC status, or one of these. */
 const notEnding = -1;
@@ -152,6 +156,9 @@ export class Sender {
       }
       this.#makeReady(stream);
       this.pump();
+      if (this.writer.length < framedBytesMax) {
+        compact(stream);
+      }
     }
     this.#wake();
     stream.drainDue ||= stream.partsBytes > streamQueueBytesMax;
@@ -249,6 +256,11 @@ export class Sender {
       this.#ready.splice(0, index);
       this.#wake();
     }
+  }
+
+  /** The socket is full: what waits may wait for long. */
+  settle(): void {
+    this.#ready.forEach(compact);
   }
 
   /** WINDOW_UPDATE for the connection. */
@@ -401,6 +413,38 @@ export class Sender {
     stream.sendClosed = true;
     stream.onSendClosed();
   }
+}
+
+/**
+ * Many small parts that must wait become few, for each may keep something larger in memory. Few
+ * stay as they are: events are shared by the streams that they wait in.
+ */
+function compact(stream: OutgoingStream): void {
+  const { parts, partOffset, partsBytes } = stream;
+  if (parts === undefined || parts.length <= partsWaitingMax) {
+    return;
+  }
+  const pieces: Uint8Array[] = [];
+  let piece: Uint8Array = emptyBytes;
+  let at = 0;
+  let left = partsBytes;
+  for (const [i, part] of parts.entries()) {
+    let rest = i === 0 && partOffset > 0 ? part.subarray(partOffset) : part;
+    while (rest.length > 0) {
+      if (at === piece.length) {
+        piece = Buffer.allocUnsafeSlow(Math.min(left, pieceBytesMax));
+        pieces.push(piece);
+        at = 0;
+      }
+      const fits = rest.subarray(0, piece.length - at);
+      piece.set(fits, at);
+      at += fits.length;
+      left -= fits.length;
+      rest = rest.subarray(fits.length);
+    }
+  }
+  stream.parts = pieces;
+  stream.partOffset = 0;
 }
 
 function prefixOf(length: number): Uint8Array {

@@ -84,10 +84,19 @@ export interface RangeQuery extends KeyRange {
   readonly maxModRevision: number;
   readonly minCreateRevision: number;
   readonly maxCreateRevision: number;
+  /**
+   * Stop behind pairs of about so many bytes, one at least; `more` is then true. Of effect only
+   * where pairs are returned as stored and in key order. Absent = no bound.
+   */
+  readonly sizeBytesMax?: number;
+  /** `count` is not asked for and 0. Of effect where `sizeBytesMax` is. */
+  readonly uncounted?: boolean;
 }
 
 export interface RangeResult {
   readonly kvs: readonly StoredKeyValue[];
+  /** The fields of all `kvs`, where the store has no need to make more of them. */
+  readonly fields?: readonly Uint8Array[];
   readonly more: boolean;
   /** All keys of the range at that revision, whatever limit and filters say. */
   readonly count: number;

@@ -23,7 +23,7 @@ export class PageRef {
   total = 0;
   /** Sum of the tree's weight over the entries. */
   weight = 0;
-  /** No entry has changed after this revision. */
+  /** No entry has been added, hidden or shown after this revision: counts are good since then. */
   newest = 0;
   /** The checkpoint that wrote the page; 0 if none has. */
   stamp = 0;

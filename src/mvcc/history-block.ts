@@ -271,25 +271,29 @@ export class HistoryBlock {
 
   /** Index of the event at exactly this position, or -1. */
   indexOf(revision: number, sub: number): number {
-    const index = this.lowerBound(revision, sub);
-    if (index < this.count && this.revisionAt(index) === revision && this.subAt(index) === sub) {
-      return index;
+    const guess = this.#guess(revision, sub);
+    if (this.#isAt(guess, revision, sub)) {
+      return guess;
     }
-    return -1;
+    const index = this.#search(revision, sub);
+    return this.#isAt(index, revision, sub) ? index : -1;
   }
 
   /** Index of the first event at or after a position. */
   lowerBound(revision: number, sub: number): number {
-    // One event a revision is the usual case: then the index is a subtraction.
-    const guess = revision - this.firstRevision;
-    if (
-      guess >= 0 &&
-      guess < this.count &&
-      this.revisionAt(guess) === revision &&
-      this.subAt(guess) === sub
-    ) {
-      return guess;
+    const guess = this.#guess(revision, sub);
+    return this.#isAt(guess, revision, sub) ? guess : this.#search(revision, sub);
+  }
+
+  #isAt(index: number, revision: number, sub: number): boolean {
+    if (index < 0 || index >= this.count) {
+      return false;
     }
+    const at = this.offsetAt(index);
+    return getU48(this.bytes, at + 1) === revision && getU32(this.bytes, at + 7) === sub;
+  }
+
+  #search(revision: number, sub: number): number {
     let low = 0;
     let high = this.count;
     while (low < high) {
@@ -302,6 +306,16 @@ export class HistoryBlock {
       }
     }
     return low;
+  }
+
+  /** One event a revision, or one revision all through: then the index is a subtraction. */
+  #guess(revision: number, sub: number): number {
+    if (revision === this.firstRevision) {
+      return sub - this.firstSub;
+    }
+    return revision === this.lastRevision
+      ? this.count - 1 - this.lastSub + sub
+      : revision - this.firstRevision;
   }
 
   #entered(start: number): number {

@@ -26,8 +26,8 @@
 //   put            search of two directory levels and a page, one append, one image overwritten
 //   point read     the same search, then a block
 //   count          sums of the directory; reads the two border pages only. In the past: also the
-//                  pages changed since
-//   range          pages until the limit; blocks of what is returned (range.ts)
+//                  pages in which keys came or went since
+//   range          pages until the limit; blocks of what is returned (range.ts, plain-range.ts)
 //   old version    at most 8 events on each of 7 levels, however many versions (versions.ts)
 //   compaction     in proportion to the changes compacted, in steps (compaction.ts)
 //   opening        the directory's records, and redo of a bounded piece of history

@@ -34,7 +34,11 @@ export const keyLayout: TreeLayout = {
   id: 1,
   payloadBytes: keyPayloadBytes,
   weigh: (page, slot) => page.weightAt(slot),
-  revisionOf: (page, slot) => getU48(page.bytes, page.imageAt(slot) + modAt),
+  revisionOf: (page, slot) => {
+    const at = page.imageAt(slot);
+    const isDeleted = ((page.bytes[at] as number) & hiddenFlag) !== 0;
+    return getU48(page.bytes, at + (isDeleted ? modAt : createAt));
+  },
   pinLast: false,
 };
 
@@ -153,4 +157,22 @@ export function modSubAt(page: Page, slot: number): number {
 
 export function isDeletedAt(page: Page, slot: number): boolean {
   return ((page.bytes[page.imageAt(slot)] as number) & hiddenFlag) !== 0;
+}
+
+/** What the newest event takes in its block, bytes. */
+export function eventSizeAt(page: Page, slot: number): number {
+  return getU32(page.bytes, page.imageAt(slot) + sizeAt);
+}
+
+/**
+ * Whether the key existed at a revision, as far as the entry's own numbers tell; undefined = only
+ * older events do.
+ */
+export function existenceAt(page: Page, slot: number, revision: number): boolean | undefined {
+  const b = page.bytes;
+  const at = page.imageAt(slot);
+  if (getU48(b, at + modAt) <= revision) {
+    return ((b[at] as number) & hiddenFlag) === 0;
+  }
+  return getU48(b, at + createAt) <= revision ? true : undefined;
 }

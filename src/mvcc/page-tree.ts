@@ -16,7 +16,10 @@ export interface TreeLayout {
   readonly payloadBytes: number;
   /** What an entry counts for in `weight`. */
   readonly weigh: (page: Page, slot: number) => number;
-  /** The revision of an entry's last change; 0 where counts at old revisions are not asked for. */
+  /**
+   * The revision since which an entry has been visible, or hidden; 0 where counts at old revisions
+   * are not asked for.
+   */
   readonly revisionOf: (page: Page, slot: number) => number;
   /** Keeps the last page in memory. */
   readonly pinLast: boolean;
@@ -94,7 +97,7 @@ export class PageTree {
       page.insert(at, key, image);
       this.#add(page.visible - oldVisible, 1, layout.weigh(page, at));
     }
-    if (revision > ref.newest) {
+    if (page.visible !== oldVisible && revision > ref.newest) {
       ref.newest = revision;
       group.newest = Math.max(group.newest, revision);
     }

@@ -50,7 +50,7 @@ export function visitEntries(
 
 /**
  * Sums `visible` over [start, end) at a revision (Infinity = latest): from the directory for
- * pages inside that have not changed since, from `countSpan` for the others. Wants what is
+ * pages inside in which no entry came or went since, from `countSpan` for the others. Wants what is
  * missing; the caller throws.
  */
 export function countVisible(

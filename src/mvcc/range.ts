@@ -13,12 +13,13 @@ import { CorruptionError, compareBytes, noLease } from "../base/index.ts";
 import type { LeaseId } from "../base/index.ts";
 import type { KeyMeta, RangeQuery, RangeResult, StoredKeyValue } from "./contract.ts";
 import type { HistoryBlock } from "./history-block.ts";
-import { isDeletedAt, modRevisionAt, modSubAt } from "./key-entry.ts";
+import { existenceAt, isDeletedAt, modRevisionAt, modSubAt } from "./key-entry.ts";
 import type { KeyEntry } from "./key-entry.ts";
 import { isSingleKey, toBounds } from "./key-range.ts";
 import { encodeKeyOnly, PairView } from "./key-value-codec.ts";
 import { countVisible, visitEntries } from "./page-walk.ts";
 import type { Page } from "./page.ts";
+import { plainRange } from "./plain-range.ts";
 import type { StoreState } from "./state.ts";
 import { metaOf } from "./transaction.ts";
 import { existedAt, seekVersion } from "./versions.ts";
@@ -49,15 +50,20 @@ export function range(state: StoreState, query: RangeQuery): RangeResult {
   if (empty) {
     return emptyResult;
   }
-  const count = countKeys(state, start, end, revision);
+  const isPlainRange = !query.countOnly && isPlain(query);
+  const isCounted = !isPlainRange || query.uncounted !== true;
+  const count = isCounted ? countKeys(state, start, end, revision) : undefined;
+  if (isPlainRange) {
+    return plainRange(state, query, revision, start, end, count);
+  }
   if (query.countOnly) {
     state.pager.throwIfMissing();
-    return { kvs: [], more: false, count };
+    return { kvs: [], more: false, count: count ?? 0 };
   }
   const rows = new Collector(state, query, revision);
   rows.collect(start, end);
   state.pager.throwIfMissing();
-  return finish(state, query, rows.rows, count);
+  return finish(state, query, rows.rows, count ?? 0);
 }
 
 /** The latest pair's metadata. */
@@ -165,8 +171,9 @@ function countKeys(
     }
     let sum = 0;
     for (let slot = from; slot < to; slot++) {
-      if (revision === Number.POSITIVE_INFINITY) {
-        sum += isDeletedAt(page, slot) ? 0 : 1;
+      const known = existenceAt(page, slot, revision);
+      if (known !== undefined) {
+        sum += known ? 1 : 0;
       } else {
         entry.read(page, slot);
         sum += existedAt(state, entry, revision) === "found" ? 1 : 0;
@@ -187,9 +194,8 @@ function hasFilter(query: RangeQuery): boolean {
 
 /** Whether keys alone decide what is returned, in their order, and pairs are returned as stored. */
 function isPlain(query: RangeQuery): boolean {
-  return (
-    !query.keysOnly && query.sortTarget === "key" && query.sortOrder === "none" && !hasFilter(query)
-  );
+  const { keysOnly, sortTarget, sortOrder } = query;
+  return !keysOnly && sortTarget === "key" && sortOrder !== "descend" && !hasFilter(query);
 }
 
 /** Takes the keys of a range at a revision, as many as the answer needs, and filters them. */

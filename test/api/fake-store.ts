@@ -85,12 +85,21 @@ export class FakeStore implements StoreReader {
     if (query.sortOrder === "descend") {
       kvs.reverse();
     }
-    const more = query.limit !== 0 && kvs.length > query.limit;
+    let more = query.limit !== 0 && kvs.length > query.limit;
     kvs = more ? kvs.slice(0, query.limit) : kvs;
+    if (query.sizeBytesMax !== undefined && query.sortOrder === "none" && !query.keysOnly) {
+      let bytes = 0;
+      const fits = kvs.findIndex((kv) => {
+        bytes += stored(kv).field.length;
+        return bytes > (query.sizeBytesMax as number);
+      });
+      more ||= fits > 0;
+      kvs = fits > 0 ? kvs.slice(0, fits) : kvs;
+    }
     const shown = query.keysOnly ? kvs.map((kv) => ({ ...kv, value: emptyBytes })) : kvs;
     return query.countOnly
       ? { kvs: [], more: false, count: all.length }
-      : { kvs: shown.map(stored), more, count: all.length };
+      : { kvs: shown.map(stored), more, count: query.uncounted === true ? 0 : all.length };
   }
 
   latest(key: Uint8Array): KeyValue | undefined {

@@ -267,6 +267,66 @@ describe("Compact", () => {
   });
 });
 
+describe("A large Range", () => {
+  const large = new Uint8Array(400 * 1024).fill(7);
+
+  function filled(count: number): World {
+    const world = makeWorld();
+    for (let i = 0; i < count; i++) {
+      world.node.store.put(utf8(`k${i}`), large, 0n);
+      world.node.commit();
+    }
+    return world;
+  }
+
+  it("is read in pieces at one revision, while the store goes on", async () => {
+    const world = filled(9);
+    const answer = range(world, all);
+    await Promise.resolve();
+    await Promise.resolve();
+    world.node.store.put(utf8("k1"), emptyBytes, 0n);
+    world.node.store.put(utf8("k11"), emptyBytes, 0n);
+    world.node.commit();
+    const { kvs, count, more, header } = await answer;
+    expect(kvs.map((pair) => fromUtf8(pair.key))).toEqual(
+      Array.from({ length: 9 }, (_, i) => `k${i}`),
+    );
+    expect(kvs.every((pair) => pair.value.length === large.length)).toBe(true);
+    expect([count, more, header?.revision]).toEqual([9, false, 10]);
+    expect(world.node.reads.length).toBeGreaterThan(3);
+    expect(world.node.reads.filter((linearizable) => linearizable)).toHaveLength(1);
+  });
+
+  it("keeps to its limit and counts beyond it", async () => {
+    const { kvs, count, more } = await range(filled(9), { ...all, limit: 7 });
+    expect([kvs.length, count, more]).toEqual([7, 9, true]);
+  });
+
+  it("begins anew when compaction overtakes it, unless it asked for that revision", async () => {
+    const world = filled(9);
+    const [latest, old] = [range(world, all), range(world, { ...all, revision: 10 })];
+    await Promise.resolve();
+    await Promise.resolve();
+    world.node.store.put(utf8("k9"), large, 0n);
+    world.node.commit();
+    world.node.store.compactedRevision = world.node.store.revision;
+    await expect(old).rejects.toMatchObject({ code: "compacted" });
+    expect((await latest).kvs).toHaveLength(10);
+  });
+
+  it("is not read on for a client that has gone", async () => {
+    const world = filled(9);
+    const call = new FakeCall(kv("Range"));
+    const request = RangeRequest.encode(RangeRequest.create(all));
+    const handler = handlerOf(world.api, kv("Range"));
+    const answer = handler.kind === "unary" ? handler.handle(request, call) : undefined;
+    await Promise.resolve();
+    call.cancel();
+    await expect(answer).rejects.toMatchObject({ status: 1 });
+    expect(world.node.reads.length).toBeLessThan(4);
+  });
+});
+
 describe("RangeStream", () => {
   function open(world: World, request: Partial<RangeRequest>): FakeStream {
     const stream = world.stream(kv("RangeStream"));

@@ -49,6 +49,14 @@ export function testService(seen: Seen): Service {
         kind: "unary",
         handle: (request) => [utf8("<"), request, utf8(">")],
       },
+      /** "count:size" answers one message of so many parts of so many bytes. */
+      ManyParts: {
+        kind: "unary",
+        handle: (request) => {
+          const [count, size] = text(request).split(":").map(Number);
+          return Array.from({ length: count ?? 0 }, (_, i) => new Uint8Array(size ?? 0).fill(i));
+        },
+      },
       Later: {
         kind: "unary",
         handle: (request) => new Promise((resolve) => setImmediate(() => resolve(request))),

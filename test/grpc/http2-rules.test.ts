@@ -305,6 +305,23 @@ describe("what is allowed", () => {
     expect(sizes).toEqual([20_000, 20_000, 10_005]);
   });
 
+  test("an answer of many parts stays whole, however little of it may go at a time", () => {
+    const parts = Array.from({ length: 3_000 }, (_, i) => Buffer.alloc(300, i));
+    const wanted = grpcMessage(Buffer.concat(parts));
+    for (const window of [1, 700, 16_384, 100_000, 2_000_000]) {
+      const server = new VirtualServer().greet([settingId.initialWindowSize, window]);
+      server.send(windowUpdate(0, 10_000_000));
+      // Two at once, on slabs that the answers before have filled.
+      server.send(unaryRequest(1, "ManyParts", utf8("3000:300")));
+      server.send(unaryRequest(3, "ManyParts", utf8("3000:300")));
+      for (let given = window; given < wanted.length; given += 200_000) {
+        server.send(windowUpdate(1, 200_000), windowUpdate(3, 200_000));
+      }
+      expect(dataOf(server.parser.frames, 1).equals(wanted)).toBe(true);
+      expect(dataOf(server.parser.frames, 3).equals(wanted)).toBe(true);
+    }
+  });
+
   test("draining: late streams are served until the client has heard, then not", () => {
     const server = new VirtualServer().greet().send(headers(1, "/test.Echo/Chat"));
     server.connection.drain();
