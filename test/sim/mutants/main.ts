@@ -1,28 +1,24 @@
-// npm run sim:mutants -- [--only a,b] [--seeds N]: plants each mutant into a copy of the sources
-// and plays lives until one fails. A mutant that survives all of them fails the run.
+// npm run sim:mutants -- [--only a,b] [--seeds N] [--jobs N]: plants each mutant into a copy of the
+// sources and plays lives until one fails, or runs the tests that are to find it. A mutant that
+// survives fails the run.
 
 import { execFileSync, spawn } from "node:child_process";
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { mutants } from "./list.ts";
-import type { Change, Mutant } from "./list.ts";
+import type { Change, Mutant } from "./mutant.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 
+/** Of what is shown of a failure, characters. */
+const widthMax = 110;
+
 interface Outcome {
-  /** Lives until it was found; undefined when it was not. */
-  readonly lives: number | undefined;
+  /** Lives until it was found, or that tests found it; undefined when nothing did. */
+  readonly lives: number | "tests" | undefined;
   readonly failure: string;
 }
 
@@ -40,10 +36,10 @@ function change(copy: string, { file, find, replace }: Change): void {
 
 function plant(mutant: Mutant): string {
   const copy = mkdtempSync(join(tmpdir(), "quorate-mutant-"));
-  mkdirSync(join(copy, "test"));
-  cpSync(join(root, "src"), join(copy, "src"), { recursive: true });
-  cpSync(join(root, "test", "sim"), join(copy, "test", "sim"), { recursive: true });
-  for (const name of ["package.json", "tsconfig.json"]) {
+  for (const folder of ["src", "test", "proto"]) {
+    cpSync(join(root, folder), join(copy, folder), { recursive: true });
+  }
+  for (const name of ["package.json", "tsconfig.json", "vitest.config.ts"]) {
     cpSync(join(root, name), join(copy, name));
   }
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
@@ -61,19 +57,13 @@ function plant(mutant: Mutant): string {
   return copy;
 }
 
-function hunt(copy: string, seeds: number): Promise<Outcome> {
+function run(
+  copy: string,
+  args: readonly string[],
+): Promise<{ readonly code: number | null; readonly output: string }> {
   return new Promise((resolve) => {
-    const child = spawn(
-      process.execPath,
-      [
-        join(copy, "build/sim/test/sim/main.js"),
-        "--no-corpus",
-        "--until-failure",
-        "--seeds",
-        `1..${seeds}`,
-      ],
-      { cwd: copy, stdio: ["ignore", "pipe", "pipe"] },
-    );
+    const stdio = ["ignore", "pipe", "pipe"] as const;
+    const child = spawn(process.execPath, args, { cwd: copy, stdio: [...stdio] });
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => {
       output += chunk.toString();
@@ -81,17 +71,39 @@ function hunt(copy: string, seeds: number): Promise<Outcome> {
     child.stderr.on("data", (chunk: Buffer) => {
       output += chunk.toString();
     });
-    child.on("close", () => {
-      const found = /^seed (\d+) FAILED: (.*)$/m.exec(output);
-      const lives = found === null ? undefined : Number(found[1]);
-      resolve({ lives, failure: (found?.[2] ?? output.slice(-200)).slice(0, 110) });
-    });
+    child.on("close", (code) => resolve({ code, output }));
   });
+}
+
+/** Plays lives until one fails. */
+async function hunt(copy: string, seeds: number, jobs: string): Promise<Outcome> {
+  const main = join(copy, "build/sim/test/sim/main.js");
+  const range = ["--seeds", `1..${seeds}`];
+  const args = [main, "--no-corpus", "--until-failure", "--jobs", jobs, ...range];
+  const { output } = await run(copy, args);
+  const found = /^seed (\d+) FAILED: (.*)$/m.exec(output);
+  const lives = found === null ? undefined : Number(found[1]);
+  const shortfall = /^TOO LITTLE: .*$/m.exec(output)?.[0] ?? "";
+  return { lives, failure: (found?.[2] ?? shortfall).slice(0, widthMax) };
+}
+
+/** Runs the tests that are to find it. */
+async function test(copy: string, suite: string): Promise<Outcome> {
+  const vitest = join(root, "node_modules/vitest/vitest.mjs");
+  const { code, output } = await run(copy, [vitest, "run", "--no-color", ...suite.split(" ")]);
+  const found = /^ FAIL {2}(.*)$/m.exec(output);
+  return found === null || code === 0
+    ? { lives: undefined, failure: output.slice(-200) }
+    : { lives: "tests", failure: (found[1] ?? "").slice(0, widthMax) };
 }
 
 async function main(): Promise<boolean> {
   const { values } = parseArgs({
-    options: { only: { type: "string" }, seeds: { type: "string", default: "2000" } },
+    options: {
+      only: { type: "string" },
+      seeds: { type: "string", default: "2000" },
+      jobs: { type: "string", default: "1" },
+    },
   });
   const only = values.only?.split(",");
   let survivors = 0;
@@ -99,7 +111,10 @@ async function main(): Promise<boolean> {
   for (const mutant of mutants) {
     if (only === undefined || only.includes(mutant.name)) {
       const copy = plant(mutant);
-      const { lives, failure } = await hunt(copy, Number(values.seeds));
+      const { lives, failure } =
+        mutant.suite === undefined
+          ? await hunt(copy, Number(values.seeds), values.jobs)
+          : await test(copy, mutant.suite);
       rmSync(copy, { recursive: true });
       survivors += lives === undefined ? 1 : 0;
       const count = String(lives ?? "none").padStart(6);
