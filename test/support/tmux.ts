@@ -26,7 +26,10 @@ export interface TmuxOptions {
   readonly directory?: string;
 }
 
-/** `await using` ends the program. Each has a tmux server of its own. */
+/**
+ * `await using` ends the program. Each has a tmux server of its own. When the program ends by itself
+ * the screen says "[ended 0]", with its exit code.
+ */
 export class Tmux implements AsyncDisposable {
   readonly #socket: string;
 
@@ -39,13 +42,17 @@ export class Tmux implements AsyncDisposable {
     const socket = `quorate-${process.pid}-${sessions}`;
     const { environment = {}, columns = 100, rows = 30, directory = "/" } = options;
     const variables = Object.entries({ LANG: "C.UTF-8", TERM: "screen-256color", ...environment });
-    const words = ["env", ...variables.map(([name, value]) => `${name}=${value}`), ...command];
+    // What a program printed at its end is gone with the window, so the window stays.
+    const stay = '"$@"; printf "\\n[ended %s]\\n" "$?"; exec sleep 600';
+    const words = [
+      ...["env", ...variables.map(([name, value]) => `${name}=${value}`)],
+      ...["sh", "-c", stay, "sh", ...command],
+    ];
     execFileSync("tmux", [
       ...["-L", socket, "-f", "/dev/null", "-u", "new-session", "-d"],
       ...["-x", String(columns), "-y", String(rows), "-c", directory],
       words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" "),
     ]);
-    execFileSync("tmux", ["-L", socket, "set-option", "-g", "remain-on-exit", "on"]);
     return new Tmux(socket);
   }
 

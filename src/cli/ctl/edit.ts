@@ -102,7 +102,7 @@ class EditSession {
       }
       const fault = this.#faultOf(typed, seen);
       if (fault !== undefined) {
-        if (!(await this.#asks(`${fault}. Edit again? [Y/n] `, fault))) {
+        if (!(await this.#asks(`${fault}\nEdit again? [Y/n] `, fault))) {
           return this.#leave();
         }
         continue;
