@@ -11,7 +11,7 @@ import {
   positionals,
   wholeFlag,
 } from "./context.ts";
-import { CommandError, exitCodes, orFail, textOf } from "./failure.ts";
+import { CommandError, exitCodes, orFail, callText } from "./failure.ts";
 import type { EndpointHash, EndpointHealth, EndpointStatus } from "./printer.ts";
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
 
@@ -42,7 +42,7 @@ async function askEach<T>(
     try {
       answers.push(await ask(endpoint));
     } catch (error) {
-      failure = textOf(error);
+      failure = callText(error);
       context.io.errorLine(`Failed to get the ${what} of endpoint ${endpoint} (${failure})`);
     }
   }
@@ -94,7 +94,7 @@ async function healthOf(context: Context, endpoint: string): Promise<EndpointHea
     return { endpoint, health: true, tookNanoseconds: took(), error: "" };
   } catch (error) {
     const denied = error instanceof ClientError && error.code === "permissionDenied";
-    const text = denied ? "" : textOf(error);
+    const text = denied ? "" : callText(error);
     return { endpoint, health: denied, tookNanoseconds: took(), error: text };
   } finally {
     client.close();

@@ -1,5 +1,6 @@
 // How quoratectl fails: exit codes and texts are etcdctl's, with a hint in a line of its own.
 
+import { grpcStatus } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
 import { hintOf } from "./hints.ts";
 
@@ -28,7 +29,14 @@ export class CommandError extends Error {
   }
 }
 
-/** The text of whatever a call failed with. */
+/** The text of whatever a call failed with; Go's where no server answered. */
+export function callText(error: unknown): string {
+  return error instanceof ClientError && isUnanswered(error)
+    ? "context deadline exceeded"
+    : textOf(error);
+}
+
+/** The text of an error. */
 export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -52,8 +60,31 @@ export async function orFail<T>(
     return await call;
   } catch (error) {
     if (error instanceof ClientError) {
-      throw new CommandError(exitCode, wrap(error.message), hintOf(error), { cause: error });
+      throw callFailure(error, exitCode, wrap);
     }
     throw error;
   }
+}
+
+/** Whether no server's answer is in it: it could not be reached, or was too slow. */
+export function isUnanswered({ status, code, uncertain }: ClientError): boolean {
+  return (
+    code === undefined &&
+    (status === grpcStatus.deadlineExceeded || (status === grpcStatus.unavailable && !uncertain))
+  );
+}
+
+/** A call's refusal as the end of the command. Who is not let in has no connection. */
+export function callFailure(
+  error: ClientError,
+  exitCode: number = exitCodes.error,
+  wrap: (text: string) => string = (text) => text,
+): CommandError {
+  if (isUnanswered(error)) {
+    // Whatever kept the answer away; main.ts tells why.
+    return new CommandError(exitCode, wrap(callText(error)), undefined, { cause: error });
+  }
+  return error.code === "authFailed"
+    ? new CommandError(exitCodes.badConnection, error.message, hintOf(error), { cause: error })
+    : new CommandError(exitCode, wrap(error.message), hintOf(error), { cause: error });
 }

@@ -33,10 +33,7 @@ const ofCode: Partial<Record<ErrorCode, string>> = {
 };
 
 const ofStatus: Partial<Record<GrpcStatus, string>> = {
-  [grpcStatus.unavailable]:
-    "is a member listening at --endpoints? endpoint health tries each; https needs --cacert",
-  [grpcStatus.deadlineExceeded]:
-    "no answer in time: endpoint health tries each endpoint; --command-timeout waits longer",
+  [grpcStatus.unavailable]: "endpoint health --cluster shows which members answer",
   [grpcStatus.unimplemented]:
     "this server does not know the call; endpoint status prints its version",
 };

@@ -4,10 +4,10 @@ import { inspect } from "node:util";
 import { ConfigError, DecodeError, StorageError } from "../../base/index.ts";
 import { ClientError } from "../../client/index.ts";
 import { type Arguments, Context } from "./context.ts";
-import { CommandError, exitCodes, systemText } from "./failure.ts";
+import { diagnose } from "./diagnosis.ts";
+import { callFailure, CommandError, exitCodes, isUnanswered, systemText } from "./failure.ts";
 import { argumentsOf, boolOf, type ReadFlag, readLine } from "./go-flags.ts";
 import { globalFlagsText, helpText } from "./help.ts";
-import { hintOf } from "./hints.ts";
 import type { Io } from "./io.ts";
 import { type Environment, globalFlags, variableOf } from "./settings.ts";
 import { settingsOf } from "./settings-of.ts";
@@ -72,9 +72,26 @@ async function runVerb(verb: Verb, argv: Arguments, context: Context): Promise<v
       await context.prepare();
     }
     await verb.run(context, argv);
+  } catch (error) {
+    throw await explained(error, context, verb);
   } finally {
     context.close();
   }
+}
+
+/** A call that got no answer is told with what each endpoint does. */
+async function explained(error: unknown, context: Context, verb: Verb): Promise<unknown> {
+  const failure = error instanceof ClientError ? callFailure(error) : error;
+  const isMute =
+    verb.isOffline !== true &&
+    failure instanceof CommandError &&
+    failure.cause instanceof ClientError &&
+    isUnanswered(failure.cause);
+  if (!isMute) {
+    return failure;
+  }
+  const hint = (await diagnose(context.connection)).join("\nHint: ");
+  return new CommandError(failure.exitCode, failure.message, hint, { cause: failure.cause });
 }
 
 /** As etcdctl does, but for passwords. */
@@ -117,7 +134,7 @@ function toCommandError(error: unknown): CommandError {
     return error;
   }
   if (error instanceof ClientError) {
-    return new CommandError(exitCodes.error, error.message, hintOf(error), { cause: error });
+    return callFailure(error);
   }
   if (isExpected(error)) {
     return new CommandError(exitCodes.error, systemText(error), undefined, { cause: error });

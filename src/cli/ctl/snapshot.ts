@@ -14,7 +14,7 @@ import {
   textFlag,
   wholeFlag,
 } from "./context.ts";
-import { CommandError, exitCodes, systemText, textOf } from "./failure.ts";
+import { callText, CommandError, exitCodes, systemText } from "./failure.ts";
 import { sizeText } from "./go-text.ts";
 import type { Progress } from "./progress.ts";
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
@@ -173,7 +173,7 @@ async function defragment(context: Context, argv: Arguments): Promise<void> {
       context.io.line(`Finished defragmenting etcd member[${endpoint}]`);
     } catch (error) {
       failed = true;
-      context.io.errorLine(`Failed to defragment etcd member[${endpoint}] (${textOf(error)})`);
+      context.io.errorLine(`Failed to defragment etcd member[${endpoint}] (${callText(error)})`);
     }
   }
   if (failed) {

@@ -52,7 +52,7 @@ const withoutTtl = (out: string): string =>
 const withoutTook = (out: string): string =>
   out
     .replaceAll(/(?<="took":"|"Took" : |took = |\| )[\d.]+(?:m|µ|Âµ)?s\b/g, "T")
-    .replaceAll(/ +/g, " ");
+    .replaceAll(/([ -])\1+/g, "$1");
 
 const keyRows: readonly Row[] = [
   ...rows("get", [
@@ -313,6 +313,9 @@ const authRows: readonly Row[] = [
 ];
 
 const helpRows: readonly Row[] = [
+  // Their texts are each its own.
+  ...rows("version", [""], { ...once, settle: () => "" }),
+  ...rows("help", ["", "get", "lease grant"], { ...once, settle: () => "" }),
   ...rows("", ["gett a", "helpp"], usage),
   ...rows("", ["mem li", "le li", "endpoint st"], once),
 ];
