@@ -10,4 +10,5 @@ export {
   type UserOptions,
 } from "./client/index.ts";
 export * from "./client/errors.ts";
+export * from "./recipes/index.ts";
 export * from "./sdk/index.ts";

@@ -1,0 +1,233 @@
+// What locks and elections are made of: contenders under one name, the oldest of which holds.
+//
+// The keys are etcd's (client/v3/concurrency): "<name>/<lease in hex>", put once, so that etcd's
+// own tools, the Lock and Election services and other languages' clients wait for us and we for
+// them. The create revision of a contender's key is its fencing token: whoever holds later has a
+// larger one. Who waits watches the youngest key older than its own, so one departure wakes one
+// waiter.
+
+import type { Condition, Entry, Lease, Quorate } from "../sdk/index.ts";
+import { text } from "../sdk/index.ts";
+import { anyOf, untilAnswered } from "./patience.ts";
+
+/** Any store: values are written by the recipes themselves. */
+export type AnyStore = Quorate<unknown, never>;
+
+export interface ContendOptions {
+  /**
+   * Seconds after which others take over from a holder that died or does not reach the store; 10
+   * unless told. A holder that lives but is cut off knows before they do.
+   */
+  readonly ttlSeconds?: number | undefined;
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const ttlSecondsDefault = 10;
+
+/** What was held is held no more. */
+export class HoldLostError extends Error {
+  override name = "HoldLostError";
+  /**
+   * "lease": it was not renewed in time. "deleted": somebody deleted the key. "released": given up.
+   */
+  readonly why: "lease" | "deleted" | "released";
+
+  constructor(key: string, why: HoldLostError["why"], options?: ErrorOptions) {
+    const reasons = {
+      lease: "its lease is over",
+      deleted: "somebody deleted its key",
+      released: "it was released",
+    };
+    super(`"${key}" is not held any more: ${reasons[why]}`, options);
+    this.why = why;
+  }
+}
+
+/** One contender: its key is there, and it waits or holds. */
+export class Contender {
+  readonly key: string;
+  /** The create revision of the key. */
+  readonly token: number;
+  readonly lease: Lease;
+  readonly #store: Quorate;
+  readonly #prefix: string;
+  readonly #over = new AbortController();
+  #guarding: AsyncDisposable | undefined;
+
+  private constructor(store: Quorate, prefix: string, key: string, token: number, lease: Lease) {
+    this.#store = store;
+    this.#prefix = prefix;
+    this.key = key;
+    this.token = token;
+    this.lease = lease;
+    const onLost = (): void => {
+      this.#end(new HoldLostError(this.key, "lease", { cause: lease.signal.reason }));
+    };
+    lease.signal.addEventListener("abort", onLost, { once: true });
+    if (lease.signal.aborted) {
+      onLost();
+    }
+  }
+
+  /** Puts a contender's key. Costs a lease and one write. Rejects with ClientError. */
+  static async join(
+    anyStore: AnyStore,
+    name: string,
+    value: string,
+    { ttlSeconds = ttlSecondsDefault, signal }: ContendOptions,
+  ): Promise<Contender> {
+    const store = anyStore.withCodec(text);
+    const lease = await untilAnswered(() => store.lease({ ttlSeconds, signal }), signal);
+    const prefix = `${name}/`;
+    const key = `${prefix}${lease.id.toString(16)}`;
+    const either = anyOf(signal, lease.signal);
+    try {
+      // Nobody else has this lease: a key that is there already is the one of a lost answer.
+      const token = await untilAnswered(async () => {
+        const done = await store
+          .txn()
+          .if(store.when(key).absent())
+          .do(store.op.put(key, value, { lease }))
+          .else(store.op.get(key))
+          .commit({ signal: either });
+        return done.succeeded ? done.revision : (done.results[0]?.createRevision ?? 0);
+      }, either);
+      return new Contender(store, prefix, key, token, lease);
+    } catch (error) {
+      await lease[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Whether nobody is older now. Rejects with ClientError. */
+  async isOldest(signal?: AbortSignal): Promise<boolean> {
+    const either = anyOf(signal, this.#over.signal);
+    return (await untilAnswered(() => this.#older(either), either)).next === undefined;
+  }
+
+  /**
+   * Waits until nobody is older, then keeps an eye on the key. When it rejects (with ClientError,
+   * HoldLostError or the signal's reason) the contender has left.
+   */
+  async untilOldest(signal: AbortSignal | undefined): Promise<void> {
+    const either = anyOf(signal, this.#over.signal);
+    try {
+      for (;;) {
+        const { next, revision } = await untilAnswered(() => this.#older(either), either);
+        if (next === undefined) {
+          break;
+        }
+        await this.#untilGone(next.key, revision, either);
+        either.throwIfAborted();
+      }
+      this.throwIfLost();
+      this.#guard();
+    } catch (error) {
+      await this.leave().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Whether it still holds its place, by the clock of now. */
+  get held(): boolean {
+    return this.lease.alive && !this.#over.signal.aborted;
+  }
+
+  /** Aborts when the place is lost or left; the reason is a HoldLostError. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  throwIfLost(): void {
+    if (!this.held) {
+      this.#over.signal.throwIfAborted();
+      throw new HoldLostError(this.key, "lease");
+    }
+  }
+
+  /** Holds in the store only while this contender's key is there. */
+  condition(): Condition {
+    return this.#store.when(this.key).createRevision("=", this.token);
+  }
+
+  /** Changes the value, if the place is still held. Rejects with HoldLostError or ClientError. */
+  async setValue(value: string, signal?: AbortSignal): Promise<void> {
+    const either = anyOf(signal, this.#over.signal);
+    const done = await untilAnswered(
+      () =>
+        this.#store
+          .txn()
+          .if(this.condition())
+          .do(this.#store.op.put(this.key, value, { lease: this.lease }))
+          .commit({ signal: either }),
+      either,
+    );
+    if (!done.succeeded) {
+      this.#end(new HoldLostError(this.key, "deleted"));
+      this.throwIfLost();
+    }
+  }
+
+  /** Gives the place up: the next one has it at once. Idempotent. Rejects with ClientError. */
+  async leave(): Promise<void> {
+    this.#end(new HoldLostError(this.key, "released"));
+    await this.lease.revoke();
+  }
+
+  #end(reason: HoldLostError): void {
+    if (!this.#over.signal.aborted) {
+      this.#over.abort(reason);
+      void this.#guarding?.[Symbol.asyncDispose]();
+    }
+  }
+
+  /** The youngest of those that are older. */
+  async #older(
+    signal: AbortSignal,
+  ): Promise<{ readonly next: Entry<string> | undefined; readonly revision: number }> {
+    const { entries, revision } = await this.#store
+      .range({ prefix: this.#prefix }, { signal })
+      .list();
+    if (!entries.some((entry) => entry.key === this.key && entry.createRevision === this.token)) {
+      this.#end(new HoldLostError(this.key, this.lease.alive ? "deleted" : "lease"));
+      this.throwIfLost();
+    }
+    const older = entries.filter((entry) => entry.createRevision < this.token);
+    const [next] = older.sort((a, b) => b.createRevision - a.createRevision);
+    return { next, revision };
+  }
+
+  async #untilGone(key: string, revision: number, signal: AbortSignal): Promise<void> {
+    await using watch = this.#store.watch(key, {
+      fromRevision: revision + 1,
+      resync: true,
+      signal,
+    });
+    for await (const event of watch) {
+      if (event.kind === "delete" || (event.kind === "resync" && event.entries.length === 0)) {
+        return;
+      }
+    }
+  }
+
+  /** Looks for the deletion of the key until the place is lost or left. */
+  #guard(): void {
+    const watch = this.#store.watch(this.key, {
+      fromRevision: this.token + 1,
+      resync: true,
+      signal: this.#over.signal,
+    });
+    this.#guarding = watch;
+    const look = async (): Promise<void> => {
+      for await (const event of watch) {
+        if (event.kind === "delete" || (event.kind === "resync" && event.entries.length === 0)) {
+          this.#end(new HoldLostError(this.key, "deleted"));
+          return;
+        }
+      }
+    };
+    // A watch that ends for good leaves the lease to tell: that is what holding rests on.
+    look().catch(() => undefined);
+  }
+}

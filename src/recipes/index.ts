@@ -1,0 +1,44 @@
+// recipes: what people build on a store, each in a few lines for its user.
+//
+// What it is. Each recipe stands in files of its own, on the store of sdk/ and nothing else, and
+// opens with what it promises and what it costs:
+//
+//   locks.ts, elections.ts   one holder at a time, with fencing tokens (both on contender.ts)
+//   cache.ts                 a copy of a range, read without a round trip
+//   discovery.ts             instances register, clients follow; grpc-resolver.ts for grpc-js
+//   sessions.ts              with a time to live; express-sessions.ts, fastify-sessions.ts
+//
+// Rules:
+// - Recipes use nothing but the API of etcd, so they work on etcd too, and where etcd's own
+//   packages have the same recipe they share its keys.
+// - A step is such that doing it twice is doing it once; so what passes (a member that does not
+//   answer, a change of leader) is waited out (patience.ts), and nothing else is tried again.
+// - Whatever is held (locks, leaderships, registrations) says by the clock whether it is still
+//   held, tells when it is lost, and is given back by `await using`.
+// - A recipe's promise has a test on three members that are killed and divided (test/recipes).
+//
+// Limits: clocks that run at different speeds endanger "one at a time"; fencing tokens do not rest
+// on clocks.
+
+export {
+  Cache,
+  type CacheChange,
+  type CacheListener,
+  type CacheOptions,
+  type Freshness,
+} from "./cache.ts";
+export { type AnyStore, type ContendOptions, HoldLostError } from "./contender.ts";
+export {
+  follow,
+  type Instance,
+  Instances,
+  register,
+  type RegisterOptions,
+  Registration,
+} from "./discovery.ts";
+export { type CampaignOptions, Election, type Leader, Leadership } from "./elections.ts";
+export { expressSessionStore } from "./express-sessions.ts";
+export { type FastifySessionStore, fastifySessionStore } from "./fastify-sessions.ts";
+export { type GrpcResolverOptions, registerGrpcResolver } from "./grpc-resolver.ts";
+export { acquireLock, Lock, type LockOptions, tryLock, withLock } from "./locks.ts";
+export { Sessions, type SessionsOptions } from "./sessions.ts";

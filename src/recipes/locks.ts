@@ -1,0 +1,134 @@
+// Locks with fencing tokens.
+//
+//   await using lock = await acquireLock(store, "jobs/nightly");
+//   await store.txn().if(lock.condition()).do(store.op.put("report", text)).commit();
+//
+// Promises:
+// - Of all who hold a name's lock by their own clock (`held`), there is one at a time, as long as
+//   clocks run at about the same speed: a holder counts its lease from before its last renewal was
+//   sent, so it stops believing before the store lets the next one in.
+// - A process that was stopped in between (a pause, a debugger, a long collection) cannot know:
+//   what it does next is refused if it is tied to the lock by `condition()`, or by whoever is
+//   called comparing `token`, which only grows from holder to holder.
+// - First come, first served. etcdctl lock, etcd's Lock service and etcd clients of other languages
+//   wait in the same line.
+//
+// Costs: a lease, one write and one read to take a free lock; two writes' time until the next one
+// has it. A renewal every third of the TTL, which is no write.
+
+import type { Condition } from "../sdk/index.ts";
+import { type AnyStore, Contender, type ContendOptions, type HoldLostError } from "./contender.ts";
+
+export interface LockOptions extends ContendOptions {}
+
+/** A lock that is held. `await using` releases it. */
+export class Lock implements AsyncDisposable {
+  readonly name: string;
+  readonly #contender: Contender;
+
+  /** Made by `acquireLock` and `tryLock`. */
+  constructor(name: string, contender: Contender) {
+    this.name = name;
+    this.#contender = contender;
+  }
+
+  /** The key in the store. */
+  get key(): string {
+    return this.#contender.key;
+  }
+
+  /** Larger than that of every earlier holder: give it along with what is done under the lock. */
+  get token(): number {
+    return this.#contender.token;
+  }
+
+  /** Whether it is still held, by the clock of now. */
+  get held(): boolean {
+    return this.#contender.held;
+  }
+
+  /** Aborts when the lock is lost or released; the reason is a HoldLostError. */
+  get signal(): AbortSignal {
+    return this.#contender.signal;
+  }
+
+  /** Resolves, never rejects, when the lock is lost or released. */
+  get lost(): Promise<HoldLostError> {
+    const { signal } = this.#contender;
+    return new Promise((resolve) => {
+      const told = (): void => resolve(signal.reason as HoldLostError);
+      signal.addEventListener("abort", told, { once: true });
+      if (signal.aborted) {
+        told();
+      }
+    });
+  }
+
+  /** Throws HoldLostError if the lock is not held any more. */
+  throwIfLost(): void {
+    this.#contender.throwIfLost();
+  }
+
+  /**
+   * For `txn().if(...)`: true only while this holder has the lock. A write under it is refused when
+   * the lock has passed on, whatever this process believes.
+   */
+  condition(): Condition {
+    return this.#contender.condition();
+  }
+
+  /** Lets the next one in. Idempotent. Rejects with ClientError; then the lease ends by itself. */
+  release(): Promise<void> {
+    return this.#contender.leave();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release().catch(() => undefined);
+  }
+}
+
+/**
+ * Waits for the lock. Rejects with the signal's reason when it aborts, with ClientError for what
+ * waiting cannot mend, and with HoldLostError when the store was out of reach for longer than the
+ * TTL while waiting (the place in the line is gone then).
+ */
+export async function acquireLock(
+  store: AnyStore,
+  name: string,
+  options: LockOptions = {},
+): Promise<Lock> {
+  const contender = await Contender.join(store, name, "", options);
+  await contender.untilOldest(options.signal);
+  return new Lock(name, contender);
+}
+
+/** The lock if nobody has it or waits for it now; else undefined. Rejects as acquireLock. */
+export async function tryLock(
+  store: AnyStore,
+  name: string,
+  options: LockOptions = {},
+): Promise<Lock | undefined> {
+  const contender = await Contender.join(store, name, "", options);
+  try {
+    if (await contender.isOldest(options.signal)) {
+      await contender.untilOldest(options.signal);
+      return new Lock(name, contender);
+    }
+  } catch (error) {
+    await contender.leave().catch(() => undefined);
+    throw error;
+  }
+  await contender.leave();
+  return undefined;
+}
+
+/** Runs `work` under the lock; its signal aborts when the lock is lost. */
+export async function withLock<T>(
+  store: AnyStore,
+  name: string,
+  work: (lock: Lock) => Promise<T>,
+  options: LockOptions = {},
+): Promise<T> {
+  await using lock = await acquireLock(store, name, options);
+  return await work(lock);
+}

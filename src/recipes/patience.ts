@@ -1,0 +1,56 @@
+// Waiting out what passes: members that do not answer, leaders that change.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { grpcStatus } from "../base/index.ts";
+import { CallAbortedError, ClientClosedError, ClientError } from "../client/index.ts";
+
+const pauseMsMin = 50;
+const pauseMsMax = 1_000;
+
+const passing: ReadonlySet<number> = new Set([
+  grpcStatus.unavailable,
+  grpcStatus.deadlineExceeded,
+  grpcStatus.resourceExhausted,
+]);
+
+/** Whether the same call may succeed later. */
+export function isPassing(error: unknown): boolean {
+  return (
+    error instanceof ClientError &&
+    !(error instanceof CallAbortedError) &&
+    !(error instanceof ClientClosedError) &&
+    passing.has(error.status)
+  );
+}
+
+/**
+ * Calls until there is an answer: `work` must be such that doing it twice is doing it once. Rejects
+ * with the first error that does not pass, and with the signal's reason when it aborts.
+ */
+export async function untilAnswered<T>(
+  work: () => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
+    signal?.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isPassing(error)) {
+        throw error;
+      }
+      await pause(pauseMs * (0.5 + Math.random() / 2), signal);
+    }
+  }
+}
+
+/** Resolves after `ms`, or when the signal aborts. */
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}
+
+/** A signal that aborts when one of these does. */
+export function anyOf(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
+  return AbortSignal.any(signals.filter((signal) => signal !== undefined));
+}

@@ -1,0 +1,166 @@
+// Sessions with a time to live, for web servers of which any may answer.
+//
+//   const sessions = new Sessions<{ user: string }>(store, { ttlSeconds: 1800 });
+//   await sessions.set(id, { user: "ada" });
+//   await sessions.get(id);                   // undefined when its time is over
+//   await sessions.touch(id);                 // the time begins anew
+//
+// express-sessions.ts and fastify-sessions.ts make stores of it for those frameworks.
+//
+// Promises: a session is there until its time has passed since it was last set or touched,
+// whichever member is asked and whoever leads; a change of leader may lengthen a session's life by
+// one time to live, and never shortens it. After its time it is gone from every member within a
+// second (while there is a leader). Reads are linearizable: what was set by one server is seen by
+// the next.
+//
+// Costs: a new session is a lease and a write; a changed one a write and a renewal; a touched one a
+// read and a renewal, which is no write; a read is a read. Every session is a lease of its own: the
+// store holds some hundred bytes more for each.
+
+import { type Codec, type Entry, json, type Quorate } from "../sdk/index.ts";
+import { LeaseNotFoundError } from "../client/index.ts";
+import type { AnyStore } from "./contender.ts";
+import { untilAnswered } from "./patience.ts";
+
+export interface SessionsOptions<D> {
+  /** Before every session's key; "sessions/" unless told. */
+  readonly prefix?: string | undefined;
+  /** Seconds that a session lives when it is not touched; 86,400 unless told. */
+  readonly ttlSeconds?: number | undefined;
+  /** How a session's data is written; JSON, unchecked, unless told (`schema(...)` checks). */
+  readonly codec?: Codec<D> | undefined;
+  /** Milliseconds for which a call goes on while members do not answer; 10,000 unless told. */
+  readonly patienceMs?: number | undefined;
+}
+
+const ttlSecondsDefault = 86_400;
+const patienceMsDefault = 10_000;
+const attemptsMax = 20;
+
+/** All calls reject with ClientError, or InvalidValueError for data that the codec refuses. */
+export class Sessions<D = Record<string, unknown>> {
+  readonly #store: Quorate<D>;
+  readonly #ttlSeconds: number;
+  readonly #patienceMs: number;
+
+  constructor(store: AnyStore, options: SessionsOptions<D> = {}) {
+    const { prefix = "sessions/", ttlSeconds = ttlSecondsDefault, codec = json<D>() } = options;
+    if (!(ttlSeconds > 0)) {
+      throw new RangeError(`ttlSeconds must be above 0 (not ${ttlSeconds})`);
+    }
+    this.#store = store.namespace(prefix).withCodec(codec);
+    this.#ttlSeconds = ttlSeconds;
+    this.#patienceMs = options.patienceMs ?? patienceMsDefault;
+  }
+
+  /** The data of a session; undefined if there is none or its time is over. */
+  async get(id: string): Promise<D | undefined> {
+    return (await this.#entry(id))?.value;
+  }
+
+  /** Sets a session's data, and begins its time anew; `ttlSeconds` is for a session that is new. */
+  async set(id: string, data: D, ttlSeconds = this.#ttlSeconds): Promise<void> {
+    for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+      if ((await this.#replace(id, data)) || (await this.#make(id, data, ttlSeconds))) {
+        return;
+      }
+    }
+    throw new Error(`session ${id} was made and ended by others again and again`);
+  }
+
+  /** Begins a session's time anew; false if there is none. */
+  async touch(id: string): Promise<boolean> {
+    const entry = await this.#entry(id);
+    return entry !== undefined && (await this.#renew(entry));
+  }
+
+  /** Ends a session; false if there was none. */
+  async destroy(id: string): Promise<boolean> {
+    const entry = await this.#entry(id);
+    if (entry?.leaseId === undefined) {
+      const { deleted } = await this.#patiently((signal) => this.#store.delete(id, { signal }));
+      return deleted > 0;
+    }
+    const { leaseId } = entry;
+    await this.#patiently((signal) => this.#revoke(leaseId, signal));
+    return true;
+  }
+
+  /** How many sessions there are. */
+  count(): Promise<number> {
+    return this.#patiently((signal) => this.#store.count({ prefix: "" }, { signal }));
+  }
+
+  #entry(id: string): Promise<Entry<D> | undefined> {
+    return this.#patiently((signal) => this.#store.get(id, { signal }));
+  }
+
+  /** False when there is no such session, or it ended meanwhile. */
+  async #replace(id: string, data: D): Promise<boolean> {
+    const { op } = this.#store;
+    const done = await this.#patiently((signal) =>
+      this.#store
+        .txn()
+        .if(this.#store.when(id).exists())
+        .do(op.put(id, data, { keepLease: true }), op.get(id))
+        .commit({ signal }),
+    );
+    const entry = done.succeeded ? done.results[1] : undefined;
+    return entry !== undefined && (await this.#renew(entry));
+  }
+
+  /** False when somebody else has made it meanwhile. */
+  async #make(id: string, data: D, ttlSeconds: number): Promise<boolean> {
+    const lease = await this.#patiently((signal) =>
+      this.#store.client.leaseGrant({ ttl: Math.ceil(ttlSeconds) }, { signal }),
+    );
+    const done = await this.#patiently((signal) =>
+      this.#store
+        .txn()
+        .if(this.#store.when(id).absent())
+        .do(this.#store.op.put(id, data, { lease: lease.id }))
+        .else(this.#store.op.get(id))
+        .commit({ signal }),
+    ).catch((error: unknown) => {
+      // The lease ended before the session began.
+      if (error instanceof LeaseNotFoundError) {
+        return undefined;
+      }
+      throw error;
+    });
+    if (done === undefined) {
+      return false;
+    }
+    // A session that is there with this lease is ours: only the answer was lost.
+    if (!done.succeeded && done.results[0]?.leaseId !== lease.id) {
+      await this.#revoke(lease.id, undefined).catch(() => undefined);
+      return false;
+    }
+    return true;
+  }
+
+  async #renew({ leaseId }: Entry<D>): Promise<boolean> {
+    if (leaseId === undefined) {
+      return true;
+    }
+    const reply = await this.#patiently((signal) =>
+      this.#store.client.leaseKeepAliveOnce(leaseId, { signal }),
+    );
+    return reply.ttl > 0;
+  }
+
+  async #revoke(leaseId: bigint, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#store.client.leaseRevoke(leaseId, { signal });
+    } catch (error) {
+      if (!(error instanceof LeaseNotFoundError)) {
+        throw error;
+      }
+    }
+  }
+
+  #patiently<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const signal = AbortSignal.timeout(this.#patienceMs);
+    return untilAnswered(() => work(signal), signal);
+  }
+}
