@@ -100,7 +100,7 @@ export class WatchEndedError extends ClientError {
 /** What was asked for is compacted. A watch cannot go on: read anew and watch from there. */
 export class CompactedError extends ClientError {
   override name = "CompactedError";
-  /** The oldest revision that can still be read; 0 when the server did not say (only watches do). */
+  /** The oldest revision that can still be read; 0 where the server did not say: watches do. */
   readonly compactRevision: number;
 
   constructor(compactRevision = 0, options: ClientErrorOptions = {}) {

@@ -275,7 +275,7 @@ export class Client extends RecipeCalls implements AsyncDisposable {
     return this.channels.callTo(endpoint, methods.moveLeader, { targetId }, options);
   }
 
-  /** Ends calls, watches and renewals, and closes all connections. Leases live on until they end. */
+  /** Ends calls, watches and renewals, and closes all connections. Leases end by themselves. */
   close(): void {
     this.#renewals.close();
     this.channels.close();

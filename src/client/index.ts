@@ -17,7 +17,8 @@
 // - Nothing rejects unheard: what no caller waits for is not a promise.
 //
 // Files: channel.ts (one endpoint on grpc-js), endpoints.ts (which one is used), channels.ts (what
-// is sent again), tokens.ts, tls.ts, watcher.ts, renewals.ts. Errors: client-error.ts and, made from
+// is sent again), tokens.ts, tls.ts, watcher.ts, renewals.ts. Errors: client-error.ts and, made
+// from the table in base/, generated/errors.ts.
 //
 // Limits: serializable reads through more than one endpoint may go back in time. Snapshots and
 // Election.Observe come from one member and end with it.

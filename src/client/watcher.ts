@@ -54,6 +54,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
   #staleTokens = 0;
   #closed = false;
   #isOpen = false;
+  readonly #onAbort = (): void => this.close();
   readonly #opened: {
     readonly resolve: () => void;
     readonly reject: (error: Error) => void;
@@ -71,7 +72,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
       onTaken: () => this.#stream?.resume(),
       onReturn: () => this.close(),
     });
-    options.signal?.addEventListener("abort", () => this.close(), { once: true });
+    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
     if (options.signal?.aborted === true) {
       this.close();
     } else {
@@ -233,6 +234,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
 
   #finish(error: Error | undefined): void {
     this.#closed = true;
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
     clearTimeout(this.#timer);
     this.#stream?.cancel();
     this.#stream = undefined;

@@ -4,6 +4,8 @@ import { copyBytes, fromUtf8, utf8 } from "../base/index.ts";
 import { InvalidValueError } from "./errors.ts";
 import {
   isStandardSchema,
+  type SchemaInput,
+  type SchemaOutput,
   type StandardIssue,
   type StandardResult,
   type StandardSchema,
@@ -64,9 +66,11 @@ function valueOf<T>(result: StandardResult<T>): T {
  * as it was given; what is read is parsed by the schema, so that defaults and conversions happen at
  * each reading. A schema must therefore take what JSON makes of its input.
  */
-export function schema<In, Out>(standard: StandardSchema<In, Out>): Codec<Out, In> {
+export function schema<Schema extends StandardSchema>(
+  standard: Schema,
+): Codec<SchemaOutput<Schema>, SchemaInput<Schema>> {
   const { validate } = standard["~standard"];
-  const { encode, decode } = json<In>();
+  const { encode, decode } = json<SchemaInput<Schema>>();
   return {
     encode: (value) => {
       const result = validate(value);
@@ -85,7 +89,7 @@ export function schema<In, Out>(standard: StandardSchema<In, Out>): Codec<Out, I
 
 /** A codec as it is, or the one for a schema. */
 export function codecOf<Out, In>(codec: Codec<Out, In> | StandardSchema<In, Out>): Codec<Out, In> {
-  return isStandardSchema(codec) ? schema(codec as StandardSchema<In, Out>) : codec;
+  return isStandardSchema(codec) ? (schema(codec) as Codec<Out, In>) : codec;
 }
 
 /** `work` with whatever it throws turned into InvalidValueError. */

@@ -43,8 +43,9 @@
 // and transaction.ts, memory.ts (`stm`), watch.ts, lease.ts, errors.ts. Recipes (locks, elections,
 // discovery, ...) are built on this door in recipes/.
 //
-// Limits: keys that are not UTF-8 cannot be named here, use `store.client`. A resync event holds all
-// entries of its range in memory. A transaction takes as many operations as the servers do (128).
+// Limits: keys that are not UTF-8 cannot be named here, use `store.client`. A resync event holds
+// all entries of its range in memory. A transaction takes as many operations as the servers do
+// (128).
 
 export {
   type Awaitable,

@@ -9,8 +9,8 @@ import { EmptyKeyError, openEnd, prefixEnd } from "../client/index.ts";
  */
 export type KeyRange =
   | string
-  | { readonly prefix: string }
-  | { readonly from: string; readonly to?: string | undefined };
+  | { readonly prefix: string; readonly from?: never; readonly to?: never }
+  | { readonly from: string; readonly to?: string | undefined; readonly prefix?: never };
 
 /** A range as the API has it; an empty end for one key. */
 export interface WireRange {
@@ -47,10 +47,10 @@ export class Keyspace {
     if (typeof range === "string") {
       return { key: this.toWire(range), rangeEnd: emptyBytes };
     }
-    const first = this.#add("prefix" in range ? range.prefix : range.from);
+    const first = this.#add(range.prefix ?? range.from);
     // The API has no empty key; nothing sorts between it and a zero byte.
     const key = first.length === 0 ? openEnd : first;
-    if ("prefix" in range) {
+    if (range.prefix !== undefined) {
       return { key, rangeEnd: first.length === 0 ? openEnd : prefixEnd(first) };
     }
     const { to } = range;

@@ -103,7 +103,7 @@ export class Lease implements AsyncDisposable {
     }
   }
 
-  /** Gives it back: its keys are deleted now. Not an error if it is over. Rejects with ClientError. */
+  /** Gives it back: its keys are deleted now. No error if it is over. Rejects with ClientError. */
   async revoke(options: CallOptions = {}): Promise<void> {
     this.#end("revoked");
     try {
@@ -199,8 +199,8 @@ function randomLeaseId(): bigint {
 }
 
 /**
- * Grants a lease and keeps it alive. The id is chosen here, so that a grant whose answer was lost may
- * be asked for again. Rejects with ClientError.
+ * Grants a lease and keeps it alive. The id is chosen here, so that a grant whose answer was lost
+ * may be asked for again. Rejects with ClientError.
  */
 export async function grantLease(connection: Connection, options: LeaseOptions): Promise<Lease> {
   const { ttlSeconds, timeoutMs = 5_000, signal } = options;

@@ -25,7 +25,7 @@ import {
 } from "./operations.ts";
 import { EntryRange, type RangeOptions, type ReadOptions } from "./range.ts";
 import { callOptionsOf, type Connection, Scope } from "./scope.ts";
-import type { StandardSchema } from "./standard-schema.ts";
+import type { SchemaInput, SchemaOutput, StandardSchema } from "./standard-schema.ts";
 import { Transaction } from "./transaction.ts";
 import { type EventOf, Watch, type WatchOptions } from "./watch.ts";
 
@@ -36,8 +36,8 @@ export interface QuorateOptions<Out = string, In = Out> {
   readonly auth?: UserOptions | undefined;
   /** Before every key, and not seen in any. */
   readonly namespace?: string | undefined;
-  /** How values are written and read, or a Standard Schema for values in JSON; text by default. */
-  readonly codec?: Codec<Out, In> | StandardSchema<In, Out> | undefined;
+  /** How values are written and read; text by default. */
+  readonly codec?: Codec<Out, In> | undefined;
   /** Milliseconds until a call gives up; 5,000. */
   readonly callTimeoutMs?: number | undefined;
   /** Milliseconds for which a call goes on when no endpoint takes a connection; 2,000. */
@@ -62,8 +62,8 @@ function connectionOf(options: QuorateOptions<never, never>): Connection {
 }
 
 /**
- * A store, or a namespace of one. `Out` is what reading gives, `In` what writing takes. Calls reject
- * with ClientError and its classes, one for each error of etcd; with InvalidValueError for values.
+ * A store, or a namespace of one. `Out` is what reading gives, `In` what writing takes. Calls
+ * reject with ClientError and its classes, one for each error of etcd, or InvalidValueError.
  */
 export class Quorate<Out = string, In = Out> implements AsyncDisposable {
   /** Operations for transactions. */
@@ -80,7 +80,7 @@ export class Quorate<Out = string, In = Out> implements AsyncDisposable {
         : new Scope(
             connectionOf(options as QuorateOptions<never, never>),
             new Keyspace(new Uint8Array(0)).below(options.namespace ?? ""),
-            codecOf(options.codec ?? (text as unknown as Codec<Out, In>)),
+            options.codec ?? (text as unknown as Codec<Out, In>),
           );
     this.op = new Operations(this.#scope);
   }
@@ -96,10 +96,15 @@ export class Quorate<Out = string, In = Out> implements AsyncDisposable {
     return new Quorate(new Scope(connection, space.below(prefix), entries.codec));
   }
 
-  /** The same keys with values of another kind, on the same connection. */
-  withCodec<Read, Written>(
-    codec: Codec<Read, Written> | StandardSchema<Written, Read>,
-  ): Quorate<Read, Written> {
+  /**
+   * The same keys with values of another kind, on the same connection. A schema of any library of
+   * Standard Schema (zod, valibot, ...) stands for the codec `schema` makes of it.
+   */
+  withCodec<Schema extends StandardSchema>(
+    standard: Schema,
+  ): Quorate<SchemaOutput<Schema>, SchemaInput<Schema>>;
+  withCodec<Read, Written>(codec: Codec<Read, Written>): Quorate<Read, Written>;
+  withCodec(codec: Codec<unknown> | StandardSchema): Quorate<unknown> {
     const { connection, space } = this.#scope;
     return new Quorate(new Scope(connection, space, codecOf(codec)));
   }
@@ -142,8 +147,8 @@ export class Quorate<Out = string, In = Out> implements AsyncDisposable {
   }
 
   /**
-   * Puts a key that is still at `modRevision`. Rejects with RevisionMismatchError, which has what is
-   * there now.
+   * Puts a key that is still at `modRevision`. Rejects with RevisionMismatchError, which has what
+   * is there now.
    */
   async update(
     key: string,
@@ -217,8 +222,8 @@ export class Quorate<Out = string, In = Out> implements AsyncDisposable {
   /**
    * Runs `work` as if nobody else was there: what it reads is of one revision, and its writes take
    * place at once, or not at all and `work` runs again. So it must have no effects but through the
-   * view. Rejects with what `work` throws, ConflictError, or ClientError (when it is `uncertain`, the
-   * writes may have taken place: nothing is tried again then).
+   * view. Rejects with what `work` throws, ConflictError, or ClientError (when it is `uncertain`,
+   * the writes may have taken place: nothing is tried again then).
    */
   stm<Result>(
     work: (view: MemoryView<Out, In>) => Promise<Result> | Result,
@@ -241,8 +246,8 @@ export class Quorate<Out = string, In = Out> implements AsyncDisposable {
   }
 
   /**
-   * Ends all calls and watches, and the renewals of leases, which then end by themselves; revoke them
-   * before to have them end now. Of a namespace, does nothing.
+   * Ends all calls and watches, and the renewals of leases, which then end by themselves;
+   * revoke them before to have them end now. Of a namespace, does nothing.
    */
   close(): void {
     if (!this.#owner) {

@@ -21,12 +21,12 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   };
 }
 
+type TypesOf<Schema extends StandardSchema> = NonNullable<Schema["~standard"]["types"]>;
+
 /** What a schema takes. */
-export type SchemaInput<Schema> =
-  Schema extends StandardSchema<infer Input, unknown> ? Input : never;
+export type SchemaInput<Schema extends StandardSchema> = TypesOf<Schema>["input"];
 /** What a schema makes of it. */
-export type SchemaOutput<Schema> =
-  Schema extends StandardSchema<never, infer Output> ? Output : never;
+export type SchemaOutput<Schema extends StandardSchema> = TypesOf<Schema>["output"];
 
 export function isStandardSchema(value: unknown): value is StandardSchema {
   // Some libraries' schemas are functions.

@@ -26,8 +26,8 @@ export type TransactionResult<
     };
 
 /**
- * A transaction, put together step by step and sent by `commit`. It may be committed more than once,
- * and it is an operation itself: it may stand in another transaction.
+ * A transaction, put together step by step and sent by `commit`. It may be committed more than
+ * once, and it is an operation itself: it may stand in another transaction.
  *
  * The branch that is done is called `do`, not `then`: an object with a method `then` is taken for a
  * promise wherever one is awaited or returned from an async function.

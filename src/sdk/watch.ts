@@ -59,12 +59,19 @@ export interface ProgressEvent {
   readonly revision: number;
 }
 
+/** Whether an option may be set. */
+type Wants<Options, Name extends keyof WatchOptions> = Name extends keyof Options
+  ? true extends Options[Name]
+    ? true
+    : false
+  : false;
+
 /** The events that a watch with these options has. */
 export type EventOf<V, Options extends WatchOptions> =
   | PutEvent<V>
   | DeleteEvent<V>
-  | (true extends Options["resync"] | Options["initial"] ? ResyncEvent<V> : never)
-  | (true extends Options["progress"] ? ProgressEvent : never);
+  | (true extends Wants<Options, "resync"> | Wants<Options, "initial"> ? ResyncEvent<V> : never)
+  | (true extends Wants<Options, "progress"> ? ProgressEvent : never);
 
 type AnyEvent<V> = PutEvent<V> | DeleteEvent<V> | ResyncEvent<V> | ProgressEvent;
 
@@ -239,7 +246,7 @@ export class Watch<V, E = PutEvent<V> | DeleteEvent<V>>
   }
 }
 
-/** Whether it is a matter of time: no member answers, or a compaction was quicker than the reading. */
+/** Whether it is a matter of time: no member answers, or a compaction overtook the reading. */
 function isPassing(error: ClientError): boolean {
   return (
     error instanceof CompactedError ||
