@@ -1,6 +1,7 @@
 // Events as watchers get them. Whatever two watchers would get alike is one object: the event with
 // or without the pair before it, and the array of them, so that a front door encodes it once.
 
+import { equalBytes } from "../base/index.ts";
 import { MissingRecords } from "./contract.ts";
 import type { StoredEvent, StoreReader } from "./contract.ts";
 import type { WatchEvent } from "./watch-contract.ts";
@@ -69,6 +70,27 @@ export class EventViews {
     return batch;
   }
 
+  /**
+   * The earliest event of the transaction on the same key: what it replaced stood there before.
+   * Undefined for a put to a key that the transaction made: it counts as having made it.
+   */
+  #firstOfRevision(position: number, event: StoredEvent): StoredEvent | undefined {
+    let first = event;
+    for (let i = position - 1; i >= 0; i--) {
+      const earlier = this.#events[i] as StoredEvent;
+      if (earlier.revision !== event.revision) {
+        break;
+      }
+      if (equalBytes(earlier.key, event.key)) {
+        if (event.kind === "put" && earlier.created) {
+          return undefined;
+        }
+        first = earlier;
+      }
+    }
+    return first;
+  }
+
   #withoutPrevious(position: number, event: StoredEvent): WatchEvent {
     let view = this.#plain[position];
     if (view === undefined) {
@@ -87,18 +109,23 @@ export class EventViews {
     return view;
   }
 
-  /** As in etcd, the pair at the revision before the event; none below the compacted revision. */
+  /**
+   * As in etcd, the pair at the revision before the event's, whatever else its own transaction did
+   * to the key before; none below the compacted revision.
+   */
   #readPrevious(position: number, event: StoredEvent): WatchEvent | undefined {
-    const { previousRevision, previousSub } = event;
+    const origin =
+      event.previousRevision === event.revision ? this.#firstOfRevision(position, event) : event;
     if (
-      event.created ||
-      previousRevision === 0 ||
+      origin === undefined ||
+      origin.created ||
+      origin.previousRevision === 0 ||
       event.revision <= this.#store.compactedRevision
     ) {
       return this.#withoutPrevious(position, event);
     }
     try {
-      const previous = this.#store.at(previousRevision, previousSub);
+      const previous = this.#store.at(origin.previousRevision, origin.previousSub);
       this.#previousBytes += previous === undefined ? 0 : previous.message.length;
       return { event, previous };
     } catch (error) {

@@ -20,11 +20,20 @@ function check(condition: boolean, message: () => string): asserts condition {
   }
 }
 
+interface Before {
+  /** Before the event. */
+  readonly event: string | undefined;
+  /** Before the transaction that it is of. */
+  readonly commit: string | undefined;
+  /** Whether the pair, or the one before a delete, was made by its own transaction. */
+  readonly isNew: boolean;
+}
+
 /** Every commit since the beginning, compacted or not, and the values before each event. */
 export class History {
   readonly commits: Commit[] = [];
   readonly #values = new Map<string, string>();
-  readonly #before = new Map<string, string | undefined>();
+  readonly #before = new Map<string, Before>();
   compacted = 0;
 
   get revision(): number {
@@ -33,9 +42,18 @@ export class History {
 
   add(commit: Commit): void {
     this.commits.push(commit);
+    const before = new Map(this.#values);
+    const made = new Set<string>();
     for (const event of commit.events) {
       const key = bytesToText(event.key);
-      this.#before.set(position(event), this.#values.get(key));
+      if (!this.#values.has(key)) {
+        made.add(key);
+      }
+      this.#before.set(position(event), {
+        event: this.#values.get(key),
+        commit: before.get(key),
+        isNew: made.has(key),
+      });
       if (event.kind === "put") {
         const value = /v\d+/.exec(new TextDecoder("latin1").decode(event.message))?.[0];
         this.#values.set(key, value ?? "?");
@@ -45,7 +63,7 @@ export class History {
     }
   }
 
-  valueBefore(event: StoredEvent): string | undefined {
+  valueBefore(event: StoredEvent): Before | undefined {
     return this.#before.get(position(event));
   }
 
@@ -186,11 +204,14 @@ export class ModelClient implements WatchStreamSink {
   #checkPrevious(options: WatchOptions, watchEvent: WatchEvent): void {
     const { event, previous } = watchEvent;
     const wanted = options.previous && event.revision > this.history.compacted;
-    const expected = wanted ? this.history.valueBefore(event) : undefined;
+    const before = this.history.valueBefore(event);
+    const isCreated = event.kind === "put" && before?.event === undefined;
+    // etcd asks for no pair before an event that made its key, or was put after one that did.
+    const isNewPut = event.kind === "put" && before?.isNew === true;
+    const expected = wanted && !isNewPut ? before?.commit : undefined;
     const found =
       previous === undefined ? undefined : bytesToText(KeyValue.decode(previous.message).value);
     check(found === expected, () => `${describeEvent(watchEvent)} should have ${expected} before`);
-    const isCreated = event.kind === "put" && this.history.valueBefore(event) === undefined;
     check(event.created === isCreated, () => `${nameOf(event)} has a wrong create mark`);
   }
 
