@@ -1,7 +1,7 @@
-// Random KV and Lease requests over few keys, so that they meet: what a client may get right and
-// what it may get wrong.
+// Random KV requests and those that grant and revoke leases, over few keys, so that they meet: what
+// a client may get right and what it may get wrong.
 
-import type { SeededRng } from "../../../src/base/index.ts";
+import { compareBytes, type SeededRng } from "../../../src/base/index.ts";
 import {
   type Compare,
   CompactionRequest,
@@ -24,22 +24,28 @@ import {
 /** One call: the same bytes go to both servers. */
 export interface RandomCall {
   readonly path: string;
+  /** Sent as a stream of this one request, which has one reply. */
+  readonly isStream?: boolean;
   readonly request: object;
   readonly bytes: Uint8Array;
   readonly decode: (bytes: Uint8Array) => object;
 }
 
-const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
+export const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 const none = new Uint8Array(0);
-const keys = ["a", "b", "c", "ab", "abc", "b\0", "\xff"].map(bytes);
-const rangeEnds = ["", "", "\0", "c", "b", "b\0"].map(bytes);
+export const keys = ["a", "b", "c", "ab", "abc", "b\0", "\xff"].map(bytes);
+export const rangeEnds = ["", "", "\0", "c", "b", "b\0"].map(bytes);
 /** The first two are granted, the third never is. */
-const leases = [11n, 12n, 13n];
+export const leases = [11n, 12n, 13n];
 
 export class RequestGenerator {
   readonly #rng: SeededRng;
   /** Where revisions in requests are taken from: around the current one. */
   revision = 1;
+  /** How deep transactions are nested at most. */
+  txnDepth = 2;
+  /** Whether some ranges end at or before their key. */
+  isEmptyRangeUsed = true;
 
   constructor(rng: SeededRng) {
     this.#rng = rng;
@@ -61,7 +67,7 @@ export class RequestGenerator {
       return call("KV/Range", request, RangeRequest.encode(request), RangeResponse.decode);
     }
     if (draw < 96) {
-      const request = this.#txn(2);
+      const request = this.#txn(this.txnDepth);
       return call("KV/Txn", request, TxnRequest.encode(request), TxnResponse.decode);
     }
     if (draw < 97) {
@@ -106,9 +112,10 @@ export class RequestGenerator {
   }
 
   #range(): RangeRequest {
+    const key = this.#chance(20) ? bytes("\0") : this.#key();
     return {
-      key: this.#chance(20) ? bytes("\0") : this.#key(),
-      rangeEnd: this.#pick(rangeEnds),
+      key,
+      rangeEnd: this.#endFor(key),
       limit: this.#chance(30) ? this.#rng.below(4) : 0,
       revision: this.#chance(25) ? Math.max(-1, this.#near(12)) : 0,
       sortOrder: this.#chance(30) ? this.#rng.below(3) : 0,
@@ -134,10 +141,19 @@ export class RequestGenerator {
     };
   }
 
+  /** The end of a range of some keys from this one. */
+  #endFor(key: Uint8Array): Uint8Array {
+    const end = this.#pick(rangeEnds);
+    const isOpen = end.length === 1 && end[0] === 0;
+    const isEmpty = end.length > 0 && !isOpen && compareBytes(end, key) <= 0;
+    return isEmpty && !this.isEmptyRangeUsed ? none : end;
+  }
+
   #delete(): DeleteRangeRequest {
+    const key = this.#key();
     return {
-      key: this.#key(),
-      rangeEnd: this.#pick(rangeEnds),
+      key,
+      rangeEnd: this.#endFor(key),
       prevKv: this.#chance(40),
     };
   }
@@ -172,11 +188,12 @@ export class RequestGenerator {
 
   #compare(): Compare {
     const target = this.#rng.below(5);
+    const key = this.#pick(keys);
     return {
       result: this.#rng.below(4),
       target,
-      key: this.#pick(keys),
-      rangeEnd: this.#chance(20) ? this.#pick(rangeEnds) : none,
+      key,
+      rangeEnd: this.#chance(20) ? this.#endFor(key) : none,
       targetUnion: this.#chance(5) ? undefined : this.#operand(target),
     };
   }
@@ -197,11 +214,29 @@ export class RequestGenerator {
   }
 }
 
-function call(
+export function call(
   method: string,
   request: object,
   encoded: Uint8Array,
   decode: (bytes: Uint8Array) => object,
 ): RandomCall {
-  return { path: `/etcdserverpb.${method}`, request, bytes: encoded, decode };
+  const path = method.startsWith("v3") ? `/${method}` : `/etcdserverpb.${method}`;
+  return { path, request, bytes: encoded, decode };
+}
+
+interface Codec<T> {
+  create(partial?: Partial<T>): T;
+  encode(message: T): Uint8Array;
+  decode(bytes: Uint8Array): T;
+}
+
+/** A call by the codecs of its messages. */
+export function callOf<Q extends object, A extends object>(
+  method: string,
+  request: Partial<Q>,
+  requestCodec: Codec<Q>,
+  replyCodec: Codec<A>,
+): RandomCall {
+  const whole = requestCodec.create(request);
+  return call(method, whole, requestCodec.encode(whole), (bytes) => replyCodec.decode(bytes));
 }

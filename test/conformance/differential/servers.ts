@@ -4,11 +4,22 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import { freePorts } from "../../support/ports.ts";
+import { withTimeout } from "../../support/processes.ts";
 
 export function etcdInstalled(): boolean {
-  return spawnSync("etcd", ["--version"]).status === 0;
+  const installed = spawnSync("etcd", ["--version"]).status === 0;
+  if (!installed && process.env["CI"] === "true") {
+    throw new Error("etcd must be installed under CI");
+  }
+  return installed;
 }
 
 /** A single etcd in a process of its own; `await using` stops it and removes its data. */
@@ -23,7 +34,7 @@ export class EtcdProcess {
     this.#directory = directory;
   }
 
-  static async start(): Promise<EtcdProcess> {
+  static async start(flags: readonly string[] = []): Promise<EtcdProcess> {
     const directory = await mkdtemp(join(tmpdir(), "quorate-etcd-"));
     const [clientPort, peerPort] = await freePorts(2);
     const clientUrl = `http://127.0.0.1:${clientPort}`;
@@ -37,6 +48,7 @@ export class EtcdProcess {
         `--listen-peer-urls=${peerUrl}`,
         `--initial-advertise-peer-urls=${peerUrl}`,
         `--initial-cluster=default=${peerUrl}`,
+        ...flags,
       ],
       { stdio: "ignore" },
     );
@@ -55,7 +67,52 @@ export type Outcome =
   | { readonly kind: "reply"; readonly bytes: Uint8Array }
   | { readonly kind: "error"; readonly code: number; readonly message: string };
 
-/** Unary calls in raw bytes. */
+function same(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+/** Messages in raw bytes, both ways; all that came are kept. */
+export class ByteStream {
+  readonly replies: Uint8Array[] = [];
+  readonly #call: ClientDuplexStream<Buffer, Buffer>;
+  #ended: Error | undefined;
+  #wake: () => void = () => {};
+
+  constructor(call: ClientDuplexStream<Buffer, Buffer>) {
+    this.#call = call;
+    call.on("data", (bytes: Buffer) => {
+      this.replies.push(bytes);
+      this.#wake();
+    });
+    call.on("error", (error) => {
+      this.#ended = error;
+      this.#wake();
+    });
+  }
+
+  send(message: Uint8Array): void {
+    this.#call.write(Buffer.from(message));
+  }
+
+  /** Resolves once `check` holds; rejects when the stream fails or 20 s pass. */
+  async until(check: (replies: readonly Uint8Array[]) => boolean): Promise<void> {
+    while (!check(this.replies)) {
+      if (this.#ended !== undefined) {
+        throw this.#ended;
+      }
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      await withTimeout(woken, 20_000, () => "nothing came on a stream");
+    }
+  }
+
+  cancel(): void {
+    this.#call.cancel();
+  }
+}
+
+/** Calls in raw bytes. */
 export class RawClient {
   readonly #client: Client;
 
@@ -72,15 +129,18 @@ export class RawClient {
     });
   }
 
-  call(path: string, request: Uint8Array): Promise<Outcome> {
-    const same = (bytes: Buffer): Buffer => bytes;
+  call(path: string, request: Uint8Array, token?: string): Promise<Outcome> {
+    const metadata = new Metadata();
+    if (token !== undefined) {
+      metadata.set("token", token);
+    }
     return new Promise((resolve) => {
       this.#client.makeUnaryRequest(
         path,
         same,
         same,
         Buffer.from(request),
-        new Metadata(),
+        metadata,
         { deadline: Date.now() + 10_000 },
         (error: ServiceError | null, bytes: Buffer | undefined) =>
           resolve(
@@ -90,6 +150,25 @@ export class RawClient {
           ),
       );
     });
+  }
+
+  stream(path: string): ByteStream {
+    return new ByteStream(this.#client.makeBidiStreamRequest(path, same, same, new Metadata()));
+  }
+
+  /** A stream of one request; its one reply. */
+  async streamCall(path: string, request: Uint8Array): Promise<Outcome> {
+    const stream = this.stream(path);
+    stream.send(request);
+    try {
+      await stream.until((replies) => replies.length > 0);
+      return { kind: "reply", bytes: stream.replies[0] ?? new Uint8Array() };
+    } catch (error) {
+      const { code, details } = error as ServiceError;
+      return { kind: "error", code, message: details };
+    } finally {
+      stream.cancel();
+    }
   }
 
   [Symbol.dispose](): void {
