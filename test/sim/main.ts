@@ -1,9 +1,10 @@
 // npm run sim -- [--seed N | --seeds A..B | --lives N] [--faults a,b,...] [--secs S] [--trace]
 //                [--jobs N] [--shrink] [--until-failure] [--hash] [--no-corpus]
+//                [--least-speed H]
 //
 // Plays lives of simulated clusters and fails when a promise was broken, or when the run was too
-// small to prove anything. Without a seed it plays fresh ones, one or as many as --lives says,
-// and prints which.
+// small to prove anything, or slower than so many simulated hours a CPU-minute. Without a seed it
+// plays fresh ones, one or as many as --lives says, and prints which.
 
 import { parseArgs } from "node:util";
 import { keep, regressions } from "./corpus.ts";
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     "until-failure": { type: "boolean", default: false },
     hash: { type: "boolean", default: false },
     "no-corpus": { type: "boolean", default: false },
+    "least-speed": { type: "string", default: "0" },
   },
 });
 
@@ -146,6 +148,9 @@ async function main(): Promise<boolean> {
     lives,
     values.faults === undefined && values.secs === undefined,
   );
+  if (!(summary.hoursPerMinute >= Number(values["least-speed"]))) {
+    shortfalls.push(`${summary.hoursPerMinute.toFixed(2)} simulated hours a CPU-minute`);
+  }
   for (const shortfall of shortfalls) {
     say(`TOO LITTLE: ${shortfall}`);
   }

@@ -1,6 +1,7 @@
 // One life of a cluster from a seed: a phase with faults, a phase in which a quorum is healed and
 // must make progress, and the checks.
 
+import { crc32 } from "node:zlib";
 import { SeededRng, utf8 } from "../../src/base/index.ts";
 import type { MemberId } from "../../src/base/index.ts";
 import { RangeRequest, PutRequest } from "../../src/wire/index.ts";
@@ -191,11 +192,7 @@ export class Life {
     const most = (ids: readonly MemberId[]): boolean =>
       ids.length === 0 ||
       ids.filter((id) => this.#healed.some((each) => each.id === id)).length * 2 > ids.length;
-    const isOne = most(voters) && most(votersOutgoing);
-    if (!isOne) {
-      this.#world.marks.hit("no quorum left");
-    }
-    return isOne;
+    return most(voters) && most(votersOutgoing);
   }
 
   /** By the log, whether the member has heard of it or not. */
@@ -218,6 +215,7 @@ export class Life {
     }
     await world.run(fromMs + answerWithinMs);
     if (!this.#hasQuorum()) {
+      world.marks.hit("no quorum left");
       return;
     }
     this.#guard(() => {
@@ -333,7 +331,8 @@ export class Life {
         marks.count("watch compacted", record.wasCompacted ? 1 : 0);
       }
     }
-    for (const { kind, answer, error } of this.#history.operations) {
+    for (const { kind, answer, error, returnMs } of this.#history.operations) {
+      this.#world.note(crc32(`${returnMs} ${answer} ${error}`));
       marks.count(`${kind} ${answer === undefined ? "unanswered" : "answered"}`, 1);
       if (error !== undefined) {
         marks.hit(`error ${error}`);

@@ -17,16 +17,23 @@ const requiredMarks: Readonly<Record<string, number>> = {
   "crash at engineDurable": 20,
   "crash at segmentStart": 5,
   "crash at segmentDurable": 5,
-  "crash at installStart": 2,
-  "crash at installDurable": 2,
+  "crash at installStart": 60,
+  "crash at installDurable": 60,
   "orderly stop": 300,
   "leader moved": 300,
   "leader not moved": 60,
   election: 2000,
   "torn tail cut": 20,
   "engine batches lost": 1000,
-  "snapshot installed": 200,
-  "install finished at start": 1,
+  "snapshot installed": 400,
+  "install finished at start": 60,
+  "member added": 200,
+  "member joined": 200,
+  "member promoted": 15,
+  "member removed": 200,
+  "member updated": 15,
+  "member change failed": 1000,
+  "member refilled": 150,
   "member stopped by its disk": 400,
   "corruption found": 50,
   "start refused": 50,
@@ -56,9 +63,12 @@ const requiredMarks: Readonly<Record<string, number>> = {
 /** Registers of a hundred that the second opinion may leave undecided, at most. */
 const undecidedPercentMax = 1;
 
+/** Lives of a hundred that may end without a quorum that could go on, at most. */
+const stuckPercentMax = 2;
+
 /** Lives in a row that the figures above are for, and from how many on they are looked at. */
 const perLives = 1000;
-const judgedFromLives = 300;
+const judgedFromLives = 100;
 
 export class Summary {
   readonly #marks = new Marks();
@@ -102,6 +112,10 @@ export class Summary {
     if (undecided * 100 > undecidedPercentMax * (undecided + decided)) {
       missing.push(`${undecided} registers were left undecided, ${decided} were decided`);
     }
+    const stuck = this.#marks.counts.get("no quorum left") ?? 0;
+    if (stuck * 100 > stuckPercentMax * this.lives + 100) {
+      missing.push(`${stuck} of ${this.lives} lives ended without a quorum`);
+    }
     if (this.lives < judgedFromLives || !allFaults) {
       return missing;
     }
@@ -121,13 +135,20 @@ export class Summary {
     return missing;
   }
 
+  get hours(): number {
+    return this.simulatedMs / 3_600_000;
+  }
+
+  /** Simulated hours that a minute of CPU is worth. */
+  get hoursPerMinute(): number {
+    return this.hours / (this.cpuSeconds / 60);
+  }
+
   render(): string {
-    const hours = this.simulatedMs / 3_600_000;
-    const perMinute = hours / (this.cpuSeconds / 60);
     const lines = [
       `${this.lives} lives, ${this.failures.length} failed`,
-      `${hours.toFixed(2)} simulated hours in ${this.cpuSeconds.toFixed(1)} s of CPU: ` +
-        `${perMinute.toFixed(2)} h per CPU-minute`,
+      `${this.hours.toFixed(2)} simulated hours in ${this.cpuSeconds.toFixed(1)} s of CPU: ` +
+        `${this.hoursPerMinute.toFixed(2)} h per CPU-minute`,
       `${this.events} events, ${this.operations} requests, ${this.answered} answered`,
       "",
       "fault               lives    times",
