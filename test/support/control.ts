@@ -44,6 +44,10 @@ export class RunningControl implements Disposable {
     return Buffer.concat(this.#out).toString();
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   get err(): string {
     return this.#err;
   }

@@ -153,7 +153,7 @@ describe.skipIf(!installed(["tmux"]))("on a terminal", () => {
     expect(await plain.screen(true)).not.toContain("\u001b[31m");
   }, 60_000);
 
-  test("a watch goes on through a restart of the server, and neither repeats nor skips", async () => {
+  test("a watch goes on through a restart of the server, no event twice or lost", async () => {
     await using tmux = open(["watch", "--prefix", "w/"]);
     // A watch tells nothing of its beginning: keys are put until one shows.
     await eventually(
