@@ -64,6 +64,8 @@ export class Channel {
   /** As the user wrote it. */
   readonly endpoint: string;
   readonly #client: Client;
+  /** Calls and streams under way: grpc-js lets them go on when a channel is closed. */
+  readonly #active = new Set<{ cancel(): void }>();
 
   /** Throws RangeError for what is no endpoint, TypeError for bad certificates. */
   constructor(endpoint: string, options: ChannelOptions) {
@@ -113,6 +115,8 @@ export class Channel {
       const { endpoint } = this;
       let call: { cancel(): void } | undefined;
       const cancel = (): void => call?.cancel();
+      const active = { cancel };
+      this.#active.add(active);
       try {
         call = this.#client.makeUnaryRequest(
           method.path,
@@ -123,6 +127,7 @@ export class Channel {
           deadline === undefined ? {} : { deadline },
           (error, response) => {
             signal?.removeEventListener("abort", cancel);
+            this.#active.delete(active);
             if (error !== null) {
               reject(toClientError(error, { endpoint, signal }));
             } else if (response === undefined) {
@@ -133,6 +138,7 @@ export class Channel {
           },
         );
       } catch (error) {
+        this.#active.delete(active);
         reject(toClientError(error, { endpoint, signal }));
         return;
       }
@@ -168,9 +174,13 @@ export class Channel {
     );
   }
 
-  #opened<Stream>(open: () => Stream): Stream {
+  #opened<Stream extends ByteStream | ByteSource>(open: () => Stream): Stream {
     try {
-      return open();
+      const stream = open();
+      this.#active.add(stream);
+      stream.once("close", () => this.#active.delete(stream));
+      stream.once("error", () => this.#active.delete(stream));
+      return stream;
     } catch (error) {
       throw this.error(error);
     }
@@ -181,7 +191,12 @@ export class Channel {
     return toClientError(cause, { endpoint: this.endpoint });
   }
 
+  /** Ends all calls and streams. */
   close(): void {
+    for (const call of [...this.#active]) {
+      call.cancel();
+    }
+    this.#active.clear();
     this.#client.close();
   }
 }

@@ -1,5 +1,6 @@
 // How an endpoint is reached: its address as grpc-js writes it, and whether by TLS.
 
+import { X509Certificate } from "node:crypto";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 
 /** TLS towards the servers. All certificates and keys are PEM. */
@@ -33,6 +34,10 @@ export function tlsCredentials(tls: TlsOptions): ChannelCredentials {
     throw new TypeError("tls needs both certificate and privateKey, or neither");
   }
   try {
+    if (tls.ca !== undefined) {
+      // OpenSSL takes a list without any certificate in it for an empty one.
+      new X509Certificate(tls.ca);
+    }
     return credentials.createSsl(
       buffer(tls.ca),
       buffer(tls.privateKey),

@@ -39,7 +39,9 @@ type UnaryAnswer = Uint8Array | { readonly code: number; readonly details: strin
 /** One open watch. */
 export interface FakeWatch {
   readonly request: WatchCreateRequest;
-  reply(response: Partial<WatchResponse>): void;
+  /** False when the transport has enough for now; `onDrain` then calls once it has not. */
+  reply(response: Partial<WatchResponse>): boolean;
+  onDrain(listener: () => void): void;
   /** Ends the stream as a member that goes away does. */
   fail(code: number, details: string): void;
 }
@@ -103,6 +105,7 @@ export class FakeStore {
         const watch: FakeWatch = {
           request: union.value,
           reply: (response) => call.write(WatchResponse.encode(WatchResponse.create(response))),
+          onDrain: (listener) => void call.once("drain", listener),
           fail: (code, details) => call.emit("error", { code, details }),
         };
         this.watches.push(watch);

@@ -1,4 +1,4 @@
-// What the suite of the client runs against: Quorate, and etcd where it is installed. One node each.
+// What the suite of the client runs against: Quorate, and etcd where it is installed. One node.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
