@@ -1,7 +1,7 @@
 // lease: time-limited grants that keys hang on.
 //
-// Two halves. The replicated half (lessor.ts) is which leases exist, their TTL and, for long ones,
-// a checkpoint of what was left; it changes only by commands. The leader's half (lease-clock.ts)
+// Two halves. The replicated half (lessor.ts) is which leases exist, their TTL and, for those that
+// nobody renews, a checkpoint of what was left; it changes only by commands. The leader's half (lease-clock.ts)
 // is when each runs out; it lives in memory, in the leader's monotonic time, and is built anew at
 // each promotion. Which keys hang on a lease is the mvcc store's (`leaseKeys`).
 //
@@ -17,8 +17,10 @@
 //   entry of another term, so a deposed leader's cannot arrive after a renewal by its successor
 //   (an entry of the same term stands before everything the successor does).
 //
-// Limits: a lease may live longer than its TTL by an election timeout and a scan interval. TTLs
-// are whole seconds up to 9e9.
+// Limits: a lease may live longer than its TTL by an election timeout and a scan interval, and at a
+// change of leader by the time since its last checkpoint: a tenth of its TTL when it was never
+// renewed, up to three quarters when its renewals have just ended, five minutes at most. TTLs are
+// whole seconds up to 9e9.
 
 export { lessorDefaults, Lessor } from "./lessor.ts";
 export type { GrantOutcome, LessorOptions } from "./lessor.ts";

@@ -56,12 +56,16 @@ class Running implements Deadlined {
    * was lost on its way only leaves the lease without checkpoints under this leader.
    */
   resets = 0;
-  readonly checkpoint: CheckpointTimer | undefined;
+  /** When it was granted, renewed or found last; 0 until the time was told. */
+  touchedMs = 0;
+  /** A quiet time that is unusual for this lease, milliseconds: then it is checkpointed. */
+  quietMs: number;
+  readonly checkpoint = new CheckpointTimer(this);
 
-  constructor(lease: Lease, checkpointIntervalMs: number) {
+  constructor(lease: Lease, quietMs: number) {
     this.id = lease.id;
     this.ttlMs = lease.grantedTtlSeconds * 1000;
-    this.checkpoint = this.ttlMs > checkpointIntervalMs ? new CheckpointTimer(this) : undefined;
+    this.quietMs = quietMs;
   }
 }
 
@@ -80,6 +84,16 @@ class CheckpointTimer implements Deadlined {
   }
 }
 
+/**
+ * A lease that is not renewed is checkpointed each tenth of its TTL. One that is renewed would pay
+ * for a checkpoint with a command at its next renewal, so it is left alone until it has been quiet
+ * for half as long again as between its last renewals; one found at a promotion, for half its TTL.
+ */
+const quietShareMin = 0.1;
+const quietShareMax = 0.75;
+const quietShareFound = 0.5;
+const quietPerGap = 1.5;
+const quietMsMin = 1_000;
 /** Leases of one checkpoint command. */
 const checkpointsPerBatch = 1000;
 /** Leases read in one call of `expired` after a promotion: some milliseconds. */
@@ -116,7 +130,7 @@ export class LeaseClock {
   }
 
   granted(lease: Lease): void {
-    const running = new Running(lease, this.#checkpointIntervalMs);
+    const running = new Running(lease, this.#quietMs(lease, quietShareMin));
     this.#running.set(lease.id, running);
     this.#undated.push(running);
   }
@@ -158,7 +172,7 @@ export class LeaseClock {
     if (running.expired || running.dueMs <= nowMs) {
       return { kind: "notFound" };
     }
-    this.#scheduleCheckpoint(running, nowMs);
+    this.#touch(running, nowMs);
     if (lease.remainingTtlSeconds !== 0 || running.checkpointing) {
       running.resets++;
       return { kind: "needsCheckpoint" };
@@ -203,7 +217,7 @@ export class LeaseClock {
   }
 
   /**
-   * Long leases that went unrenewed for a checkpoint interval, with what they have left. The order
+   * Leases that went unrenewed for longer than is usual, with what they have left. The order
    * of proposing must be that of these calls and of the resets that `renew` asks for.
    */
   checkpointsDue(nowMs: number): Checkpoint[] {
@@ -220,7 +234,7 @@ export class LeaseClock {
         timer.dueMs = 0;
         continue;
       }
-      timer.dueMs = nowMs + this.#checkpointIntervalMs;
+      timer.dueMs = nowMs + this.#boundedQuietMs(quietShareMin * lease.ttlMs);
       this.#checkpoints.push(timer);
       // Rounded up, so that a successor never counts less than is left here.
       const remainingTtlSeconds = Math.ceil(leftMs / 1000);
@@ -232,9 +246,33 @@ export class LeaseClock {
     return due.sort((a, b) => compareIds(a.id, b.id));
   }
 
+  /**
+   * For an orderly change of leader: leases that are half way to their next checkpoint, or past it,
+   * with what they have left. Walks all leases. The order is that of `checkpointsDue`.
+   */
+  checkpointsAhead(nowMs: number): Checkpoint[] {
+    this.#date(nowMs);
+    const ahead: Checkpoint[] = [];
+    for (const lease of this.#running.values()) {
+      const { checkpoint, quietMs, ttlMs } = lease;
+      const leftMs = lease.dueMs - nowMs;
+      const remainingTtlSeconds = Math.ceil(leftMs / 1000);
+      const isNear = checkpoint.dueMs - nowMs <= quietMs / 2;
+      const isWorth = leftMs > 0 && remainingTtlSeconds * 1000 < ttlMs;
+      if (isNear && isWorth && !lease.expired && lease.resets === 0) {
+        lease.checkpointing = true;
+        ahead.push({ id: lease.id, remainingTtlSeconds });
+      }
+    }
+    return ahead.sort((a, b) => compareIds(a.id, b.id));
+  }
+
   /** A lease from before the promotion begins to run. */
   #start(lease: Lease): Running {
-    const running = new Running(lease, this.#checkpointIntervalMs);
+    // What a checkpoint says of a lease is that nobody renewed it.
+    const share = lease.remainingTtlSeconds === 0 ? quietShareFound : quietShareMin;
+    const running = new Running(lease, this.#quietMs(lease, share));
+    running.touchedMs = this.#promotedMs;
     running.dueMs = this.#firstDueMs(lease);
     this.#running.set(lease.id, running);
     this.#deadlines.push(running);
@@ -267,7 +305,7 @@ export class LeaseClock {
       if (running.gone) {
         continue;
       }
-      this.#scheduleCheckpoint(running, nowMs);
+      this.#touch(running, nowMs);
       this.#postpone(running, nowMs + running.ttlMs);
     }
   }
@@ -282,15 +320,32 @@ export class LeaseClock {
     }
   }
 
-  #scheduleCheckpoint(running: Running, nowMs: number): void {
-    const timer = running.checkpoint;
-    if (timer === undefined) {
-      return;
+  /** Granted or renewed. */
+  #touch(running: Running, nowMs: number): void {
+    if (running.touchedMs !== 0) {
+      const gapMs = quietPerGap * (nowMs - running.touchedMs);
+      const { ttlMs } = running;
+      const share = Math.min(Math.max(gapMs, quietShareMin * ttlMs), quietShareMax * ttlMs);
+      running.quietMs = this.#boundedQuietMs(share);
     }
-    const queued = timer.dueMs !== 0;
-    timer.dueMs = nowMs + this.#checkpointIntervalMs;
+    running.touchedMs = nowMs;
+    this.#scheduleCheckpoint(running, nowMs);
+  }
+
+  #quietMs({ grantedTtlSeconds }: Lease, share: number): number {
+    return this.#boundedQuietMs(share * grantedTtlSeconds * 1000);
+  }
+
+  #boundedQuietMs(quietMs: number): number {
+    return Math.min(Math.max(Math.round(quietMs), quietMsMin), this.#checkpointIntervalMs);
+  }
+
+  /** As with deadlines, a time is never brought forward. */
+  #scheduleCheckpoint({ checkpoint, quietMs }: Running, nowMs: number): void {
+    const queued = checkpoint.dueMs !== 0;
+    checkpoint.dueMs = Math.max(checkpoint.dueMs, nowMs + quietMs);
     if (!queued) {
-      this.#checkpoints.push(timer);
+      this.#checkpoints.push(checkpoint);
     }
   }
 
@@ -301,7 +356,7 @@ export class LeaseClock {
       if (running.dueMs !== 0 && !running.expired) {
         dated.push(running);
       }
-      if (running.checkpoint !== undefined && running.checkpoint.dueMs !== 0) {
+      if (running.checkpoint.dueMs !== 0) {
         timers.push(running.checkpoint);
       }
     }

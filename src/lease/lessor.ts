@@ -8,7 +8,7 @@ import type { Checkpoint, Lease, RenewOutcome } from "./lease-clock.ts";
 import { decodeLease, encodeLease, leaseKey } from "./lease-records.ts";
 
 export interface LessorOptions {
-  /** How long a lease goes unrenewed before its remaining time is put into the log, seconds. */
+  /** A lease of whatever TTL is checkpointed when it goes unrenewed for so long, seconds. */
   readonly checkpointIntervalSeconds: number;
 }
 
@@ -155,6 +155,11 @@ export class Lessor {
   /** A bounded batch of checkpoints that ought to be put into the log; each is named once. */
   checkpointsDue(nowMs: number): Checkpoint[] {
     return this.#clock?.checkpointsDue(nowMs) ?? [];
+  }
+
+  /** Checkpoints that are worth their while before another member leads; each is named once. */
+  checkpointsAhead(nowMs: number): Checkpoint[] {
+    return this.#clock?.checkpointsAhead(nowMs) ?? [];
   }
 
   // Records.

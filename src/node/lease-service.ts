@@ -26,6 +26,10 @@ import type { ReplicatedState } from "./replicated-state.ts";
 /** Leases named in one expiry command, and passes under way at once. */
 const expiriesPerCommand = 500;
 const forwardTimeoutMs = 5_000;
+const checkpointsPerCommand = 1_000;
+/** Leases whose time left is told to a successor, and how long that may take, milliseconds. */
+const handedOverMax = 50_000;
+const handOverMs = 500;
 
 export interface LeaseServiceNode {
   state(): ReplicatedState;
@@ -121,6 +125,24 @@ export class LeaseService {
     } else {
       this.#promote(this.#leadingTerm);
     }
+  }
+
+  /** Before leadership is handed over: the successor learns what is left, if that is soon done. */
+  async handOver(): Promise<void> {
+    const term = this.#leadingTerm;
+    if (term === undefined || !this.#measuring) {
+      return;
+    }
+    const ahead = this.#node.state().lessor.checkpointsAhead(this.#clock.monotonicMs());
+    const proposals: Promise<unknown>[] = [];
+    for (let at = 0; at < Math.min(ahead.length, handedOverMax); at += checkpointsPerCommand) {
+      const batch = ahead.slice(at, at + checkpointsPerCommand);
+      proposals.push(this.#node.propose("leaseCheckpoint", encodeCheckpoints(term, batch)));
+    }
+    const late = new Promise<void>((resolve) => {
+      this.#clock.after(handOverMs, resolve);
+    });
+    await Promise.race([Promise.allSettled(proposals), late]);
   }
 
   /** Seconds granted anew, 0 when there is no such lease. */

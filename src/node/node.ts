@@ -301,7 +301,8 @@ export class QuorateNode implements NodeHandle {
     this.#space.reclaim();
   }
 
-  moveLeader(to: MemberId): Promise<void> {
+  async moveLeader(to: MemberId): Promise<void> {
+    await this.#leases.handOver();
     return this.#leadership.move(to);
   }
 
@@ -329,6 +330,7 @@ export class QuorateNode implements NodeHandle {
 
   async #stop(): Promise<void> {
     if (!this.#failed) {
+      await this.#leases.handOver();
       await this.#leadership.handOver();
     }
     this.#tickTimer?.cancel();
