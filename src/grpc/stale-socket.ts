@@ -1,6 +1,6 @@
 // The file of a unix socket outlives a process that was killed, and nobody can listen there until
-// it is gone. It is removed only when nobody answers on it: a socket in use, or another kind of file,
-// is left for the listener to fail on.
+// it is gone. It is removed only when nobody answers on it: a socket in use, or another kind of
+// file, is left for the listener to fail on.
 
 import { lstatSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";

@@ -1,9 +1,9 @@
 // lease: time-limited grants that keys hang on.
 //
 // Two halves. The replicated half (lessor.ts) is which leases exist, their TTL and, for those that
-// nobody renews, a checkpoint of what was left; it changes only by commands. The leader's half (lease-clock.ts)
-// is when each runs out; it lives in memory, in the leader's monotonic time, and is built anew at
-// each promotion. Which keys hang on a lease is the mvcc store's (`leaseKeys`).
+// nobody renews, a checkpoint of what was left; it changes only by commands. The leader's half
+// (lease-clock.ts) is when each runs out; it lives in memory, in the leader's monotonic time, and
+// is built anew at each promotion. Which keys hang on a lease is the mvcc store's (`leaseKeys`).
 //
 // The promise: a lease never ends earlier than its TTL after the last acknowledged renewal was
 // asked for, across leader changes and restarts. It holds because
