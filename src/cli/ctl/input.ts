@@ -44,14 +44,19 @@ export class InputLines {
     return rest;
   }
 
-  /** A line that the terminal does not show. Undefined when Control-C is typed. */
-  async secret(): Promise<string | undefined> {
+  /**
+   * A line that the terminal does not show; `ask` says what for, once nothing is shown any longer.
+   * Undefined when Control-C is typed.
+   */
+  async secret(ask: () => void): Promise<string | undefined> {
     const terminal = this.#stream as ReadStream;
     if (!terminal.isTTY) {
+      ask();
       return (await this.next()) ?? "";
     }
     terminal.setRawMode(true);
     try {
+      ask();
       return await this.#typed();
     } finally {
       terminal.setRawMode(false);

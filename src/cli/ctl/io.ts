@@ -84,15 +84,14 @@ export class ProcessIo implements Io {
   async askSecret(question: string): Promise<string> {
     // On whichever stream a person sees.
     const { output, errors } = this.terminal;
-    const ask = (text: string): void =>
+    const show = (text: string): void =>
       errors.isTerminal && !output.isTerminal ? this.errorWrite(text) : this.write(text);
-    ask(question);
     try {
-      const text = await this.#input.secret();
+      const text = await this.#input.secret(() => show(question));
       return text ?? process.exit(130);
     } finally {
       this.#input.release();
-      ask("\n");
+      show("\n");
     }
   }
 

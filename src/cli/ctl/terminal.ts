@@ -7,9 +7,9 @@ import type { Environment } from "./settings.ts";
 /** One output stream, as far as its looks are concerned. */
 export interface Screen {
   readonly isTerminal: boolean;
-  /** Columns now; 80 where there is no terminal. */
+  /** Columns now; 80 where that is not known. */
   readonly columns: number;
-  /** Lines now; 24 where there is no terminal. */
+  /** Lines now; 24 where that is not known. */
   readonly rows: number;
   readonly paint: Paint;
 }
@@ -71,15 +71,20 @@ function hasColours(isTerminal: boolean, environment: Environment): boolean {
   return isTerminal && environment["TERM"] !== "dumb";
 }
 
+/** A terminal that was never told its size says 0. */
+function size(said: number | undefined, otherwise: number): number {
+  return said === undefined || said === 0 ? otherwise : said;
+}
+
 export function screenOf(stream: ScreenStream, environment: Environment): Screen {
   const isTerminal = stream.isTTY === true;
   return {
     isTerminal,
     get columns() {
-      return stream.columns ?? 80;
+      return size(stream.columns, 80);
     },
     get rows() {
-      return stream.rows ?? 24;
+      return size(stream.rows, 24);
     },
     paint: hasColours(isTerminal, environment) ? coloured : plain,
   };
