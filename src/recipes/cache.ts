@@ -3,24 +3,24 @@
 //
 //   await using cache = await Cache.open(store, { prefix: "config/" });
 //   cache.get("config/a")?.value              // at once
-//   cache.freshness.ageMs                     // the copy was right so long ago, or later
+//   cache.freshness.ageMs                     // so long ago the copy was what is there, or later
 //   await cache.reached(revision)             // e.g. of one's own write
 //
 // Promises: the copy is always all of the range as it was at one revision (`revision`), which only
-// grows; transactions are seen whole. `ageMs` is counted from when a member said that this revision
-// is its newest, so what the copy shows was the newest known to that member then. While the store
-// is away the copy stays, its age grows, and `ageMs` says so. Nothing is missed: when history was
-// compacted meanwhile, the range is read anew and listeners hear of the differences.
+// grows; transactions are seen whole. `ageMs` ago, or later, a linearizable read would have given
+// exactly the copy. While the store is away, or this process is cut off from a majority of it, the
+// copy stays and `ageMs` grows. Nothing is missed: when history was compacted meanwhile, the range
+// is read anew and listeners hear of the differences.
 //
-// Costs: one read and one watch for the whole range, however many read the copy; one message in
-// each direction every `progressIntervalMs`. Memory for all entries.
+// Costs: one read and one watch for the whole range, however many read the copy; a read of one
+// entry every `checkIntervalMs`. Memory for all entries.
 
 import type { Entry, KeyRange, Quorate, ResyncEvent } from "../sdk/index.ts";
 import { pause } from "./patience.ts";
 
 export interface CacheOptions {
-  /** How often the store is asked whether there is news, milliseconds; 1,000 unless told. */
-  readonly progressIntervalMs?: number | undefined;
+  /** How often it is looked whether the copy is the newest, milliseconds; 1,000 unless told. */
+  readonly checkIntervalMs?: number | undefined;
   /** Gives up waiting for the first copy; later it closes the cache. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -28,7 +28,7 @@ export interface CacheOptions {
 export interface Freshness {
   /** The copy is the range as it was at this revision. */
   readonly revision: number;
-  /** Milliseconds since a member last said that nothing newer was known to it. */
+  /** So many milliseconds ago it was the newest, for certain; Infinity until that was seen once. */
   readonly ageMs: number;
 }
 
@@ -43,25 +43,28 @@ export interface CacheChange<V> {
 /** Changes that took place at once; never empty. What it throws becomes a process warning. */
 export type CacheListener<V> = (changes: readonly CacheChange<V>[], revision: number) => void;
 
-const progressIntervalMsDefault = 1_000;
+const checkIntervalMsDefault = 1_000;
+const probeTimeoutMs = 2_000;
 
 export class Cache<V> implements AsyncDisposable {
   readonly #store: Quorate<V, never>;
   readonly #range: KeyRange;
-  readonly #progressIntervalMs: number;
+  readonly #checkIntervalMs: number;
   readonly #stop = new AbortController();
   readonly #entries = new Map<string, Entry<V>>();
   readonly #listeners = new Set<CacheListener<V>>();
   readonly #waiters = new Set<() => void>();
   #sorted: readonly string[] | undefined;
   #revision = 0;
+  /** The newest question whose answer the copy has not reached yet. */
+  #probed: { readonly askedAtMs: number; readonly revision: number } | undefined;
   #heardAtMs = Number.NEGATIVE_INFINITY;
   #failure: Error | undefined;
 
   private constructor(store: Quorate<V, never>, range: KeyRange, options: CacheOptions) {
     this.#store = store;
     this.#range = range;
-    this.#progressIntervalMs = options.progressIntervalMs ?? progressIntervalMsDefault;
+    this.#checkIntervalMs = options.checkIntervalMs ?? checkIntervalMsDefault;
   }
 
   /**
@@ -173,7 +176,7 @@ export class Cache<V> implements AsyncDisposable {
       progress: true,
       signal,
     });
-    const asking = this.#ask(() => watch.requestProgress());
+    const asking = this.#probe(() => watch.requestProgress());
     try {
       for await (const { events, revision } of watch.batches()) {
         const changes: CacheChange<V>[] = [];
@@ -196,11 +199,45 @@ export class Cache<V> implements AsyncDisposable {
     this.#wake();
   }
 
-  async #ask(request: () => void): Promise<void> {
+  /**
+   * Asks again and again what the newest revision is, by a linearizable read: when the copy is as
+   * new, it was what is there when the question was sent. A watch alone would not tell: members do
+   * not answer for progress while nothing has happened since it began, and one that is cut off from
+   * the others answers with what it knows.
+   */
+  async #probe(requestProgress: () => void): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await pause(this.#progressIntervalMs, signal);
-      request();
+      const askedAtMs = performance.now();
+      const newest = await this.#newestRevision();
+      if (newest !== undefined) {
+        this.#probed = { askedAtMs, revision: newest };
+        this.#judgeProbe();
+        if (this.#probed !== undefined) {
+          requestProgress();
+        }
+      }
+      await pause(this.#checkIntervalMs, signal);
+    }
+  }
+
+  async #newestRevision(): Promise<number | undefined> {
+    const { signal } = this.#stop;
+    const options = { limit: 1, pageSize: 1, timeoutMs: probeTimeoutMs, signal };
+    try {
+      for await (const { revision } of this.#store.range(this.#range, options).pages()) {
+        return revision;
+      }
+    } catch {
+      // The store is away: the copy gets older.
+    }
+    return undefined;
+  }
+
+  #judgeProbe(): void {
+    if (this.#probed !== undefined && this.#probed.revision <= this.#revision) {
+      this.#heardAtMs = this.#probed.askedAtMs;
+      this.#probed = undefined;
     }
   }
 
@@ -233,7 +270,7 @@ export class Cache<V> implements AsyncDisposable {
 
   #advance(revision: number, changes: readonly CacheChange<V>[]): void {
     this.#revision = Math.max(this.#revision, revision);
-    this.#heardAtMs = performance.now();
+    this.#judgeProbe();
     if (changes.length > 0) {
       for (const listener of [...this.#listeners]) {
         tell(() => listener(changes, this.#revision));

@@ -6,6 +6,7 @@
 // larger one. Who waits watches the youngest key older than its own, so one departure wakes one
 // waiter.
 
+import type { CallOptions } from "../client/index.ts";
 import type { Condition, Entry, Lease, Quorate } from "../sdk/index.ts";
 import { text } from "../sdk/index.ts";
 import { anyOf, untilAnswered } from "./patience.ts";
@@ -78,19 +79,19 @@ export class Contender {
     { ttlSeconds = ttlSecondsDefault, signal }: ContendOptions,
   ): Promise<Contender> {
     const store = anyStore.withCodec(text);
-    const lease = await untilAnswered(() => store.lease({ ttlSeconds, signal }), signal);
+    const lease = await untilAnswered((call) => store.lease({ ttlSeconds, ...call }), signal);
     const prefix = `${name}/`;
     const key = `${prefix}${lease.id.toString(16)}`;
     const either = anyOf(signal, lease.signal);
     try {
       // Nobody else has this lease: a key that is there already is the one of a lost answer.
-      const token = await untilAnswered(async () => {
+      const token = await untilAnswered(async (call) => {
         const done = await store
           .txn()
           .if(store.when(key).absent())
           .do(store.op.put(key, value, { lease }))
           .else(store.op.get(key))
-          .commit({ signal: either });
+          .commit(call);
         return done.succeeded ? done.revision : (done.results[0]?.createRevision ?? 0);
       }, either);
       return new Contender(store, prefix, key, token, lease);
@@ -103,7 +104,7 @@ export class Contender {
   /** Whether nobody is older now. Rejects with ClientError. */
   async isOldest(signal?: AbortSignal): Promise<boolean> {
     const either = anyOf(signal, this.#over.signal);
-    return (await untilAnswered(() => this.#older(either), either)).next === undefined;
+    return (await untilAnswered((call) => this.#older(call), either)).next === undefined;
   }
 
   /**
@@ -114,7 +115,7 @@ export class Contender {
     const either = anyOf(signal, this.#over.signal);
     try {
       for (;;) {
-        const { next, revision } = await untilAnswered(() => this.#older(either), either);
+        const { next, revision } = await untilAnswered((call) => this.#older(call), either);
         if (next === undefined) {
           break;
         }
@@ -155,12 +156,12 @@ export class Contender {
   async setValue(value: string, signal?: AbortSignal): Promise<void> {
     const either = anyOf(signal, this.#over.signal);
     const done = await untilAnswered(
-      () =>
+      (call) =>
         this.#store
           .txn()
           .if(this.condition())
           .do(this.#store.op.put(this.key, value, { lease: this.lease }))
-          .commit({ signal: either }),
+          .commit(call),
       either,
     );
     if (!done.succeeded) {
@@ -169,10 +170,21 @@ export class Contender {
     }
   }
 
-  /** Gives the place up: the next one has it at once. Idempotent. Rejects with ClientError. */
+  /**
+   * Gives the place up: the next one has it at once. Idempotent. While members do not answer it is
+   * tried for as long as the lease may live; rejects with ClientError when that did not help.
+   */
   async leave(): Promise<void> {
     this.#end(new HoldLostError(this.key, "released"));
-    await this.lease.revoke();
+    const end = AbortSignal.timeout(this.lease.ttlSeconds * 1000);
+    try {
+      await untilAnswered((call) => this.lease.revoke(call), end);
+    } catch (error) {
+      // Nobody renewed it: by now it has ended by itself.
+      if (!end.aborted) {
+        throw error;
+      }
+    }
   }
 
   #end(reason: HoldLostError): void {
@@ -184,11 +196,9 @@ export class Contender {
 
   /** The youngest of those that are older. */
   async #older(
-    signal: AbortSignal,
+    call: CallOptions,
   ): Promise<{ readonly next: Entry<string> | undefined; readonly revision: number }> {
-    const { entries, revision } = await this.#store
-      .range({ prefix: this.#prefix }, { signal })
-      .list();
+    const { entries, revision } = await this.#store.range({ prefix: this.#prefix }, call).list();
     if (!entries.some((entry) => entry.key === this.key && entry.createRevision === this.token)) {
       this.#end(new HoldLostError(this.key, this.lease.alive ? "deleted" : "lease"));
       this.throwIfLost();

@@ -131,11 +131,14 @@ export class Registration<M = unknown> implements AsyncDisposable {
   async #enter(signal: AbortSignal): Promise<Lease> {
     const ttlSeconds = this.#ttlSeconds;
     for (;;) {
-      const lease = await untilAnswered(() => this.#store.lease({ ttlSeconds, signal }), signal);
+      const lease = await untilAnswered(
+        (call) => this.#store.lease({ ttlSeconds, ...call }),
+        signal,
+      );
       try {
         const both = anyOf(signal, lease.signal);
         await untilAnswered(
-          () => this.#store.put(this.#key, this.#value, { lease, signal: both }),
+          (call) => this.#store.put(this.#key, this.#value, { lease, ...call }),
           both,
         );
         return lease;

@@ -110,7 +110,7 @@ export class Election {
   /** Who leads now; undefined if nobody does. Rejects with ClientError. */
   async leader(signal?: AbortSignal): Promise<Leader | undefined> {
     const { entries } = await untilAnswered(
-      () => this.#store.range({ prefix: `${this.name}/` }, { signal }).list(),
+      (call) => this.#store.range({ prefix: `${this.name}/` }, call).list(),
       signal,
     );
     return oldestOf(entries.map(leaderOf));

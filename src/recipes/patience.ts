@@ -2,10 +2,17 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { grpcStatus } from "../base/index.ts";
-import { CallAbortedError, ClientClosedError, ClientError } from "../client/index.ts";
+import {
+  CallAbortedError,
+  type CallOptions,
+  ClientClosedError,
+  ClientError,
+} from "../client/index.ts";
 
 const pauseMsMin = 50;
 const pauseMsMax = 1_000;
+const timeoutMsMin = 1_000;
+const timeoutMsMax = 8_000;
 
 const passing: ReadonlySet<number> = new Set([
   grpcStatus.unavailable,
@@ -24,22 +31,26 @@ export function isPassing(error: unknown): boolean {
 }
 
 /**
- * Calls until there is an answer: `work` must be such that doing it twice is doing it once. Rejects
- * with the first error that does not pass, and with the signal's reason when it aborts.
+ * Calls until there is an answer: `work` must be such that doing it twice is doing it once. Each
+ * attempt gets a time limit, short at first: a member that is cut off from the others holds a call
+ * for as long as it may, while another would answer at once. Rejects with the first error that does
+ * not pass, and with the signal's reason when it aborts.
  */
 export async function untilAnswered<T>(
-  work: () => Promise<T>,
+  work: (call: CallOptions) => Promise<T>,
   signal: AbortSignal | undefined,
 ): Promise<T> {
+  let timeoutMs = timeoutMsMin;
   for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
     signal?.throwIfAborted();
     try {
-      return await work();
+      return await work({ timeoutMs, signal });
     } catch (error) {
       signal?.throwIfAborted();
       if (!isPassing(error)) {
         throw error;
       }
+      timeoutMs = Math.min(2 * timeoutMs, timeoutMsMax);
       await pause(pauseMs * (0.5 + Math.random() / 2), signal);
     }
   }

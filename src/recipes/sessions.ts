@@ -18,7 +18,7 @@
 // store holds some hundred bytes more for each.
 
 import { type Codec, type Entry, json, type Quorate } from "../sdk/index.ts";
-import { LeaseNotFoundError } from "../client/index.ts";
+import { type CallOptions, LeaseNotFoundError } from "../client/index.ts";
 import type { AnyStore } from "./contender.ts";
 import { untilAnswered } from "./patience.ts";
 
@@ -78,32 +78,32 @@ export class Sessions<D = Record<string, unknown>> {
   async destroy(id: string): Promise<boolean> {
     const entry = await this.#entry(id);
     if (entry?.leaseId === undefined) {
-      const { deleted } = await this.#patiently((signal) => this.#store.delete(id, { signal }));
+      const { deleted } = await this.#patiently((call) => this.#store.delete(id, call));
       return deleted > 0;
     }
     const { leaseId } = entry;
-    await this.#patiently((signal) => this.#revoke(leaseId, signal));
+    await this.#patiently((call) => this.#revoke(leaseId, call));
     return true;
   }
 
   /** How many sessions there are. */
   count(): Promise<number> {
-    return this.#patiently((signal) => this.#store.count({ prefix: "" }, { signal }));
+    return this.#patiently((call) => this.#store.count({ prefix: "" }, call));
   }
 
   #entry(id: string): Promise<Entry<D> | undefined> {
-    return this.#patiently((signal) => this.#store.get(id, { signal }));
+    return this.#patiently((call) => this.#store.get(id, call));
   }
 
   /** False when there is no such session, or it ended meanwhile. */
   async #replace(id: string, data: D): Promise<boolean> {
     const { op } = this.#store;
-    const done = await this.#patiently((signal) =>
+    const done = await this.#patiently((call) =>
       this.#store
         .txn()
         .if(this.#store.when(id).exists())
         .do(op.put(id, data, { keepLease: true }), op.get(id))
-        .commit({ signal }),
+        .commit(call),
     );
     const entry = done.succeeded ? done.results[1] : undefined;
     return entry !== undefined && (await this.#renew(entry));
@@ -111,16 +111,16 @@ export class Sessions<D = Record<string, unknown>> {
 
   /** False when somebody else has made it meanwhile. */
   async #make(id: string, data: D, ttlSeconds: number): Promise<boolean> {
-    const lease = await this.#patiently((signal) =>
-      this.#store.client.leaseGrant({ ttl: Math.ceil(ttlSeconds) }, { signal }),
+    const lease = await this.#patiently((call) =>
+      this.#store.client.leaseGrant({ ttl: Math.ceil(ttlSeconds) }, call),
     );
-    const done = await this.#patiently((signal) =>
+    const done = await this.#patiently((call) =>
       this.#store
         .txn()
         .if(this.#store.when(id).absent())
         .do(this.#store.op.put(id, data, { lease: lease.id }))
         .else(this.#store.op.get(id))
-        .commit({ signal }),
+        .commit(call),
     ).catch((error: unknown) => {
       // The lease ended before the session began.
       if (error instanceof LeaseNotFoundError) {
@@ -133,7 +133,7 @@ export class Sessions<D = Record<string, unknown>> {
     }
     // A session that is there with this lease is ours: only the answer was lost.
     if (!done.succeeded && done.results[0]?.leaseId !== lease.id) {
-      await this.#revoke(lease.id, undefined).catch(() => undefined);
+      await this.#revoke(lease.id, {}).catch(() => undefined);
       return false;
     }
     return true;
@@ -143,15 +143,15 @@ export class Sessions<D = Record<string, unknown>> {
     if (leaseId === undefined) {
       return true;
     }
-    const reply = await this.#patiently((signal) =>
-      this.#store.client.leaseKeepAliveOnce(leaseId, { signal }),
+    const reply = await this.#patiently((call) =>
+      this.#store.client.leaseKeepAliveOnce(leaseId, call),
     );
     return reply.ttl > 0;
   }
 
-  async #revoke(leaseId: bigint, signal: AbortSignal | undefined): Promise<void> {
+  async #revoke(leaseId: bigint, call: CallOptions): Promise<void> {
     try {
-      await this.#store.client.leaseRevoke(leaseId, { signal });
+      await this.#store.client.leaseRevoke(leaseId, call);
     } catch (error) {
       if (!(error instanceof LeaseNotFoundError)) {
         throw error;
@@ -159,8 +159,7 @@ export class Sessions<D = Record<string, unknown>> {
     }
   }
 
-  #patiently<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const signal = AbortSignal.timeout(this.#patienceMs);
-    return untilAnswered(() => work(signal), signal);
+  #patiently<T>(work: (call: CallOptions) => Promise<T>): Promise<T> {
+    return untilAnswered(work, AbortSignal.timeout(this.#patienceMs));
   }
 }
