@@ -89,8 +89,8 @@ export class RunningEtcdctl implements Disposable {
     }
   }
 
-  end(): Promise<Outcome> {
-    return withTimeout(this.#ended, 30_000, () => `did not end:\n${this.#out}\n${this.#err}`);
+  end(timeoutMs = 30_000): Promise<Outcome> {
+    return withTimeout(this.#ended, timeoutMs, () => `did not end:\n${this.#out}\n${this.#err}`);
   }
 
   interrupt(): Promise<Outcome> {
