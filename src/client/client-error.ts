@@ -2,6 +2,7 @@
 // (generated/), and a few for what happens on the way.
 
 import { type ErrorCode, errorTable, grpcStatus, type GrpcStatus } from "../base/index.ts";
+import type { ResponseHeader } from "../wire/index.ts";
 
 export interface ClientErrorOptions extends ErrorOptions {
   /** The endpoint that the call went to. */
@@ -103,8 +104,12 @@ export class CompactedError extends ClientError {
   /** The oldest revision that can still be read; 0 where the server did not say: watches do. */
   readonly compactRevision: number;
 
-  constructor(compactRevision = 0, options: ClientErrorOptions = {}) {
+  /** Of the reply that said so; undefined when it was an error (only watches have a reply). */
+  readonly header: ResponseHeader | undefined;
+
+  constructor(compactRevision = 0, options: ClientErrorOptions = {}, header?: ResponseHeader) {
     super(errorTable.compacted.status, errorTable.compacted.text, options, "compacted");
     this.compactRevision = compactRevision;
+    this.header = header;
   }
 }

@@ -203,13 +203,14 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
   }
 
   /** The server ended the watch, in words: there is no status in a reply. */
-  #onCancel({ compactRevision, cancelReason }: WatchResponse, channel: Channel): void {
+  #onCancel(reply: WatchResponse, channel: Channel): void {
+    const { compactRevision, cancelReason, header } = reply;
     const { endpoint } = channel;
     const stream = this.#stream;
     const text = cancelReason || "the watch was cancelled";
     const error =
       compactRevision > 0
-        ? new CompactedError(compactRevision, { endpoint })
+        ? new CompactedError(compactRevision, { endpoint }, header)
         : errorOf(grpcStatus.cancelled, text, { endpoint });
     if (isStaleToken(error)) {
       this.#onBreak(error, channel, this.#token);
