@@ -83,8 +83,8 @@ async function follow(context: Context, watcher: Watcher, command: readonly stri
     }
     context.io.errorLine(`watch was canceled (${error.message})`);
     if (error instanceof CompactedError) {
-      const { compactRevision } = error;
-      printer.watch(WatchResponse.create({ canceled: true, compactRevision }));
+      const { compactRevision, header } = error;
+      printer.watch(WatchResponse.create({ header, canceled: true, compactRevision }));
     }
   }
 }

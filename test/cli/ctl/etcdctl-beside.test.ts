@@ -125,4 +125,23 @@ describe.skipIf(!hasEtcdctl)("quoratectl prints what etcdctl prints", () => {
     // What a member says of itself may change between the two; then they are asked again.
     await vi.waitFor(() => compare(row, form), { timeout: 10_000, interval: 200 });
   });
+
+  it("for what is compacted", async () => {
+    const options = { env: { ETCDCTL_ENDPOINTS: endpoint } };
+    const { header } = await client.put(oneKey("a"));
+    const revision = String(header?.revision ?? 0);
+    const first = await quoratectl(["compaction", revision], options);
+    expect(first).toEqual({ exit: 0, out: `compacted revision ${revision}\n`, err: "" });
+    for (const form of ["simple", "json", "fields"]) {
+      for (const args of [
+        ["compaction", revision],
+        ["get", "a", "--rev=1"],
+        ["watch", "a", "--rev=1"],
+        ["watch", "a", "--rev=1", "--", "echo", "event"],
+      ]) {
+        const all = [...args.slice(0, 2), "-w", form, ...args.slice(2)];
+        expect(await quoratectl(all, options)).toEqual(etcdctl(all, options));
+      }
+    }
+  });
 });

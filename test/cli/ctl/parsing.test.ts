@@ -177,7 +177,7 @@ describe("settings", () => {
   it("are printed with --debug, but for passwords", async () => {
     const io = new MemoryIo();
     const args = ["get", "a", "--debug", "--user=root:hidden", "--endpoints=127.0.0.1:1"];
-    expect(await runControl([...args, "--dial-timeout=50ms"], {}, io)).toBe(1);
+    expect(await runControl([...args, "--command-timeout=1s"], {}, io)).toBe(1);
     expect(io.err).toContain("ETCDCTL_ENDPOINTS=127.0.0.1:1\n");
     expect(io.err).toContain("ETCDCTL_USER=root:***\n");
     expect(io.err).not.toContain("hidden");
