@@ -22,6 +22,7 @@ export function helpText(columns: number): string {
     "of the file given with --config-file. A flag wins over a variable, a variable over the file.",
     "",
     "  quorate check-data DIR    read the data of a member that is stopped, and say what is wrong",
+    "  quorate gateway start     pass TCP connections on to the members of a cluster",
     "  quorate --version         print the version",
     "  quorate --help            print this",
   ];
@@ -40,7 +41,7 @@ export function helpText(columns: number): string {
       width - 2,
     ).map((line) => `  ${line}`);
   lines.push("", "Accepted with a warning and without effect:", ...others(["ignored"]));
-  lines.push("", "Known and refused, since they do not work yet:", ...others(["refused"]));
+  lines.push("", "Refused, since etcd has dropped it too:", ...others(["refused"]));
   return `${lines.join("\n")}\n`;
 }
 

@@ -53,10 +53,24 @@ async function check(args: readonly string[]): Promise<void> {
   });
 }
 
+/** Runs a gateway until it is told to stop. */
+async function pass(args: readonly string[]): Promise<void> {
+  const { runGateway } = await import("./tcp-gateway.ts");
+  try {
+    process.exitCode = await runGateway(args);
+  } catch (error) {
+    fail(error);
+  }
+}
+
 function main(): void {
   const [first, ...rest] = process.argv.slice(2);
   if (first === "check-data") {
     void check(rest);
+    return;
+  }
+  if (first === "gateway") {
+    void pass(rest);
     return;
   }
   const request = readRequest(process.argv.slice(2));
@@ -80,12 +94,16 @@ const startServing: Serve = async (config, logger) => {
   return serve(config, logger);
 };
 
-try {
-  main();
-} catch (error) {
+function fail(error: unknown): void {
   if (!(error instanceof ConfigError)) {
     throw error;
   }
   process.stderr.write(`quorate: ${error.message}\n`);
   process.exitCode = error.exitCode;
+}
+
+try {
+  main();
+} catch (error) {
+  fail(error);
 }

@@ -6,7 +6,9 @@ import { describe, expect, it } from "vitest";
 import { type Rpc, rpcTable } from "../../src/api/index.ts";
 import { grpcStatus } from "../../src/base/index.ts";
 import { flagTable, legacyNames } from "../../src/cli/flags/index.ts";
-import { featureGates } from "../../src/server/index.ts";
+import { parseArguments } from "../../src/cli/index.ts";
+import { readGateway } from "../../src/cli/tcp-gateway.ts";
+import { featureGates, startNode } from "../../src/server/index.ts";
 import { RpcError } from "../../src/grpc/index.ts";
 import { makeWorld, type World } from "../api/harness.ts";
 
@@ -71,6 +73,36 @@ describe("docs/compatibility.md", () => {
         gate.doc,
       ]),
     );
+  });
+
+  it("has the commands of etcd, and tells which there are", async () => {
+    const actual = await Promise.all(
+      ["gateway start", "grpc-proxy start"].map(async (command) => {
+        const [first = "", ...rest] = command.split(" ");
+        const config = first === "gateway" ? await readGateway(rest) : undefined;
+        const isFlag = (): unknown => parseArguments([first, ...rest]);
+        expect(isFlag).toThrow(`"${first}" is not a valid flag`);
+        return [code(command), config === undefined ? "left out" : "works"];
+      }),
+    );
+    expect(rows(/^`[a-z-]+ start`$/).map((cells) => cells.slice(0, 2))).toEqual(actual);
+  });
+
+  it("has the paths of HTTP, and those that are left out", async () => {
+    await using node = await startNode({ memory: true });
+    const statusOf = async (path: string): Promise<number> =>
+      (await fetch(`${node.clientUrls[0]}${path}`)).status;
+    const paths = rows(/^`\//).flatMap(([cell = ""]) => [...cell.matchAll(/`(\/[^`]*)`/g)]);
+    const named = paths.map(([, path = ""]) => path.replace("...", "kv/range"));
+    const statuses = await Promise.all(
+      named.map(async (path) => [path, (await statusOf(path)) === 404]),
+    );
+    expect(statuses.filter(([, isAbsent]) => isAbsent).map(([path]) => path)).toEqual([
+      "/debug/pprof/",
+      "/debug/requests",
+      "/debug/events",
+    ]);
+    expect(named).toContain("/readyz");
   });
 
   it("has every call, and tells which are served", async () => {

@@ -1,5 +1,5 @@
-// What is left of leases across changes of leader, on real members: time that has passed is not given
-// back, whether the leader was killed or told to stop, and none of it is taken away.
+// What is left of leases across changes of leader, on real members: time that has passed is not
+// given back, whether the leader was killed or told to stop, and none of it is taken away.
 
 import { expect, test } from "vitest";
 import {
