@@ -12,7 +12,7 @@ import { decodeConfChange, toRaftChange } from "../../src/node/conf-change.ts";
 import { decodeMessage, raftFrameType } from "../../src/node/peer-codec.ts";
 import { changeConf } from "../../src/raft/confchange.ts";
 import type { Message } from "../../src/raft/index.ts";
-import { decodeCommand } from "../../src/wire/index.ts";
+import { ConfChangeStepKind, decodeCommand } from "../../src/wire/index.ts";
 import type { CommandBodyKind } from "../../src/wire/index.ts";
 import type { SimMember } from "./member.ts";
 import { Candidacies } from "./candidacies.ts";
@@ -367,10 +367,27 @@ export class Ledger {
     if (change !== undefined && this.membership.check(change, bounds) !== undefined) {
       return;
     }
+    for (const { kind, memberId } of change?.steps ?? []) {
+      if (kind === ConfChangeStepKind.ADD_VOTER) {
+        this.#checkPromotion(memberId, entry.index);
+      }
+    }
     const before = this.membership.confState;
     const conf = changeConf(before, change && toRaftChange(change)) ?? before;
     this.membership.applyConfChange(change, conf);
     this.#confs.push(conf);
+  }
+
+  /** Nobody becomes a voter who has little of the log: nine tenths when it was asked for, or more. */
+  #checkPromotion(id: bigint, index: number): void {
+    const learner = this.membership.members().find((one) => one.id === id && one.isLearner);
+    const machine = this.#members().find((member) => member.id === id);
+    const { disk } = machine ?? {};
+    const has = Math.max(disk?.durable.lastIndex ?? 0, disk?.installedIndex ?? 0);
+    demand(
+      learner === undefined || has * 2 >= index,
+      () => `${machine?.name ?? id} is made a voter at ${index} and has the log up to ${has} only`,
+    );
   }
 
   #execute(entry: Entry, committedTerm: number): Applied {

@@ -349,11 +349,19 @@ export class Nemesis {
 
   /** A leader in its first moments: some of its entries are out, and others are not. */
   #meetLeader(leader: SimMember): void {
+    const { scheduler, options } = this.#world;
+    if (options.faults.includes("membership") && this.#rng.below(3) === 0) {
+      // Before an entry of its own is committed a leader must not change members.
+      scheduler.after(0, () => {
+        if (!this.#isOver) {
+          this.#operator.actAt(leader);
+        }
+      });
+    }
     if (!this.#awaitsLeader) {
       return;
     }
     this.#awaitsLeader = false;
-    const { scheduler, options } = this.#world;
     scheduler.after(this.#rng.below(40) / 4, () => {
       if (this.#isOver) {
         return;

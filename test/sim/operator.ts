@@ -45,23 +45,35 @@ export class Operator {
     });
   }
 
-  /** Changes something; false when nobody is there to ask. */
+  /** Changes something, now and then two things at once; false when nobody is there to ask. */
   act(): boolean {
-    const { members } = this.#world;
     const at = this.#anybody();
-    if (at === undefined || this.#underWay >= changesMax) {
+    if (at === undefined) {
+      return false;
+    }
+    const done = this.actAt(at);
+    if (this.#rng.below(3) === 0) {
+      this.actAt(at);
+    }
+    return done;
+  }
+
+  /** Changes something by asking that member. */
+  actAt(at: SimMember): boolean {
+    const { members } = this.#world;
+    if (this.#underWay >= changesMax || at.node === undefined) {
       return false;
     }
     const listed = this.#list(at);
     const learner = listed.find((member) => member.isLearner);
     const chance = this.#rng.below(8);
-    if (learner !== undefined && chance < 3) {
+    if (learner !== undefined && chance < 5) {
       this.#change(at, `promote ${learner.id}`, "member promoted", (node) =>
         node.memberPromote(learner.id),
       );
-    } else if (chance < 5 && members.length < machinesMax) {
+    } else if (chance < 4 && members.length < machinesMax) {
       this.#add(at);
-    } else if (chance === 5) {
+    } else if (chance === 4 || chance === 5) {
       const member = listed[this.#rng.below(Math.max(1, listed.length))];
       if (member === undefined) {
         return false;

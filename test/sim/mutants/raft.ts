@@ -165,11 +165,11 @@ export const raftMutants: readonly Mutant[] = [
     replace: "if (core.conf.votersOutgoing.length > 0) {",
   },
   {
-    name: "campaign-past-change",
-    bug: "a member stands with a committed change of the members not applied",
-    file: "src/raft/node.ts",
-    find: "if (core.log.hasUnappliedConfChange()) {",
-    replace: "if (core.log.lastIndex < 0) {",
+    name: "promote-lagging",
+    bug: "a learner is made a voter that has not caught up",
+    file: "src/node/membership-service.ts",
+    find: "if (isPromotion(step) && !this.#hasCaughtUp(step.memberId)) {",
+    replace: "if (isPromotion(step) && step.memberId === 0n) {",
   },
   {
     name: "snapshot-overtakes-apply",
