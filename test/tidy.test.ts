@@ -22,7 +22,7 @@ const linesPerFunctionMax = 70;
 const columnsMax = 100;
 
 const src = readSources(root, "src", [".ts", ".cts"]);
-const others = ["test", "bench", "scripts", "cluster"]
+const others = ["test", "bench", "scripts", "cluster", "examples"]
   .filter((folder) => existsSync(join(root, folder)))
   .flatMap((folder) => readSources(root, folder, [".ts", ".js"]));
 const docs = readSources(root, "docs", [".md"]);

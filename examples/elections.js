@@ -1,0 +1,37 @@
+// An election: two candidates, one leader at a time, and an audience.
+// node examples/elections.js [endpoint ...]
+
+import { Election, Quorate } from "quorate";
+
+const given = process.argv.slice(2);
+const store = new Quorate({ endpoints: given.length > 0 ? given : ["127.0.0.1:2379"] });
+const election = new Election(store, "scheduler");
+
+const audience = new AbortController();
+const watching = (async () => {
+  for await (const leader of election.observe(audience.signal)) {
+    console.log(leader === undefined ? "nobody leads" : `${leader.value} leads`);
+    if (leader?.value === "host-2") {
+      audience.abort();
+    }
+  }
+})();
+
+const first = await election.campaign("host-1");
+const second = election.campaign("host-2"); // waits
+await first.proclaim("host-1, busy");
+await new Promise((resolve) => setTimeout(resolve, 500));
+await first.resign();
+
+const leadership = await second;
+await watching;
+console.log(`tokens grow: ${leadership.token > first.token}, led by us: ${leadership.held}`);
+await leadership.resign();
+store.close();
+
+// prints
+// nobody leads
+// host-1 leads
+// host-1, busy leads
+// host-2 leads
+// tokens grow: true, led by us: true
