@@ -122,6 +122,24 @@ describe.skipIf(!etcdInstalled())("between Quorate and etcd 3.4", () => {
     }
   }, 120_000);
 
+  test("get --stream prints what get prints, with etcd piece by piece", async () => {
+    await using etcd = await EtcdServer.start(join(directory, "etcd-stream"));
+    for (const endpoint of [etcd.endpoint, member.endpoint]) {
+      const written = await writeHistory(endpoint, 3, 1_500);
+      const args = [`--endpoints=${endpoint}`, "get", "--prefix", "key/"];
+      for (const more of [
+        [],
+        ["--limit=450"],
+        ["--keys-only"],
+        [`--rev=${written.revision - 5}`],
+      ]) {
+        const whole = await printed([...args, ...more]);
+        expect(whole.length).toBeGreaterThan(1_000);
+        expect(await printed([...args, ...more, "--stream"])).toBe(whole);
+      }
+    }
+  }, 90_000);
+
   test("an export of etcd, imported, is the same to the byte", async () => {
     await using etcd = await EtcdServer.start(join(directory, "etcd-export"));
     const seed = Math.floor(Math.random() * 2 ** 31);

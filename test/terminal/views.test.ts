@@ -92,11 +92,12 @@ describe.skipIf(!installed(["tmux"]))("on a terminal", () => {
   test("edit does not overwrite what somebody else wrote, and loses no text", async () => {
     await printed([at, "put", "shared", "one\ntwo\nthree\n"]);
     // The first time somebody is quicker; the second time the marks are taken away.
+    const putShared = `'${process.execPath}' '${script}' '${at}' put shared`;
     const racing = editor(
       "racing",
       `if grep -q '<<<<<<<' "$1"; then sed -i '/^[<=>]\\{7\\}/d' "$1"; else
          sed -i 's/two/mine/' "$1"
-         printf 'one\\ntheirs\\nthree\\n' | '${process.execPath}' '${script}' '${at}' put shared >/dev/null
+         printf 'one\\ntheirs\\nthree\\n' | ${putShared} >/dev/null
        fi`,
     );
     await using tmux = open(["edit", "shared"], { EDITOR: racing });
@@ -109,10 +110,7 @@ describe.skipIf(!installed(["tmux"]))("on a terminal", () => {
     await tmux.until(/written at revision \d+/);
     expect(await value("shared")).toBe("one\nmine\ntheirs\nthree\n\n");
     await using refused = open(["edit", "shared"], {
-      EDITOR: editor(
-        "late",
-        `echo more >>"$1"; '${process.execPath}' '${script}' '${at}' put shared other >/dev/null`,
-      ),
+      EDITOR: editor("late", `echo more >>"$1"; ${putShared} other >/dev/null`),
     });
     await refused.until("[Y/n]");
     await refused.press("n", "Enter");

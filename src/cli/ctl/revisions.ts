@@ -15,7 +15,7 @@ import { type Arguments, type Context, isSet, positionals, wholeFlag } from "./c
 import { CommandError, exitCodes, orFail } from "./failure.ts";
 import { type KeySpan, keySpan, readPages } from "./pages.ts";
 import { bytesOf } from "./raw-text.ts";
-import { showDiff } from "./show-diff.ts";
+import { sameValue, showDiff } from "./show-diff.ts";
 import { boolFlag, numberFlag, type Verb } from "./verb.ts";
 import { visible } from "./visible.ts";
 
@@ -68,7 +68,7 @@ async function* changesOf(
           : Buffer.compare(old.value.key, young.value.key);
     const before = order <= 0 ? old.value : undefined;
     const after = order >= 0 ? young.value : undefined;
-    if (before?.modRevision !== after?.modRevision) {
+    if (!isSame(before, after)) {
       const key = before?.key ?? after?.key ?? new Uint8Array(0);
       yield { key, before, after };
     }
@@ -79,6 +79,11 @@ async function* changesOf(
       young = await news.next();
     }
   }
+}
+
+/** Written again with the same value and lease is no difference. */
+function isSame(before: KeyValue | undefined, after: KeyValue | undefined): boolean {
+  return before?.lease === after?.lease && sameValue(before?.value, after?.value);
 }
 
 async function diff(context: Context, argv: Arguments): Promise<void> {
