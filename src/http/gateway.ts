@@ -2,8 +2,8 @@
 //
 // It calls the services as the gRPC transport does, so every check and error is theirs. A streaming
 // method answers with lines of {"result": ...} for as long as it lives; its requests are the JSON
-// texts of the body. What begins with /v3beta/ means the same. Over a WebSocket (gateway-socket.ts)
-// requests can be added to a stream while it lives.
+// texts of the body. What begins with /v3beta/ or /v3alpha/ means the same, as in older etcds. Over
+// a WebSocket (gateway-socket.ts) requests can be added to a stream while it lives.
 //
 // Limits: a request's body is read whole before anything is done.
 
@@ -39,7 +39,7 @@ export interface GatewayTarget {
   readonly descriptor: MethodDescriptor;
 }
 
-const prefixes = ["/v3/", "/v3beta/"];
+const prefixes = ["/v3/", "/v3beta/", "/v3alpha/"];
 /** The requests of a body are all here already: there is nothing to hold back. */
 const wholeBody: RequestSource = { pause() {}, resume() {} };
 

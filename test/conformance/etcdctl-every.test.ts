@@ -11,7 +11,7 @@ import { etcdctlInstalled, type Outcome } from "./etcdctl.ts";
 const cases = { ...keyCases, ...operateCases };
 /** Takes its minute, so it runs beside the other cases. */
 const beside = "check perf";
-/** Turns an etcd v2 store on disk into a v3 one. Here there is no v2 store, nor any server in it. */
+/** Turns an etcd v2 store on disk into a v3 one: here is no v2 store, and no server in it. */
 const left = ["migrate"];
 
 const scenes = [

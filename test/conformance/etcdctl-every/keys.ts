@@ -95,9 +95,8 @@ async function leaseTimeToLive(scene: EtcdctlScene): Promise<void> {
   const lease = await grantOf(scene, 600);
   await scene.ctl("put", "lease/ttl", "x", `--lease=${lease}`);
   const told = await scene.ctl("lease", "timetolive", lease, "--keys");
-  expect(told).toMatch(
-    /^lease [0-9a-f]{16} granted with TTL\(600s\), remaining\(\d+s\), attached keys\(\[lease\/ttl\]\)\n$/,
-  );
+  expect(told).toMatch(/^lease [0-9a-f]{16} granted with TTL\(600s\), remaining\(\d+s\), /);
+  expect(told).toMatch(/attached keys\(\[lease\/ttl\]\)\n$/);
 }
 
 async function leaseList(scene: EtcdctlScene): Promise<void> {
