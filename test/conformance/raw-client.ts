@@ -2,6 +2,7 @@
 // send to and wait on: for cases that say exactly what goes in and what has to come out.
 
 import {
+  type ChannelCredentials,
   Client,
   type ClientDuplexStream,
   credentials,
@@ -98,6 +99,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Whom a client trusts, and what it shows, both in PEM. */
+export interface ClientTls {
+  readonly ca: string;
+  readonly pair?: { readonly cert: string; readonly key: string } | undefined;
+}
+
 const defaultDeadlineMs = 20_000;
 
 /** A client of one endpoint. */
@@ -106,8 +113,8 @@ export class RawClient implements Disposable {
   readonly called = new Set<string>();
   readonly #client: Client;
 
-  constructor(endpoint: string) {
-    this.#client = new Client(endpoint, credentials.createInsecure(), {
+  constructor(endpoint: string, tls?: ClientTls) {
+    this.#client = new Client(endpoint, credentialsOf(tls), {
       "grpc.initial_reconnect_backoff_ms": 50,
       "grpc.min_reconnect_backoff_ms": 50,
       "grpc.max_reconnect_backoff_ms": 200,
@@ -196,6 +203,16 @@ export class RawClient implements Disposable {
   [Symbol.dispose](): void {
     this.#client.close();
   }
+}
+
+function credentialsOf(tls: ClientTls | undefined): ChannelCredentials {
+  if (tls === undefined) {
+    return credentials.createInsecure();
+  }
+  const { ca, pair } = tls;
+  return pair === undefined
+    ? credentials.createSsl(Buffer.from(ca))
+    : credentials.createSsl(Buffer.from(ca), Buffer.from(pair.key), Buffer.from(pair.cert));
 }
 
 function metadataOf(options: CallOptions): Metadata {
