@@ -61,7 +61,19 @@ export * from "./errors.ts";
 export type { KeyRange } from "./keys.ts";
 export type { Lease, LeaseOptions } from "./lease.ts";
 export type { MemoryOptions, MemoryResult, MemoryView } from "./memory.ts";
-export type * from "./operations.ts";
+export type {
+  Comparison,
+  Condition,
+  DeleteOptions,
+  DeleteResult,
+  ListOptions,
+  ListResult,
+  Operation,
+  Operations,
+  PutOptions,
+  PutResult,
+  When,
+} from "./operations.ts";
 export { Quorate, type QuorateOptions, type UpdateOptions } from "./quorate.ts";
 export type { EntryRange, Listing, RangeOptions, ReadOptions } from "./range.ts";
 export type { LeaseLike } from "./scope.ts";
