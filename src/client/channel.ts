@@ -29,6 +29,8 @@ export interface ChannelOptions {
   /** While calls are under way: milliseconds without a byte until a ping, and until its answer. */
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
+  readonly requestBytesMax: number | undefined;
+  readonly replyBytesMax: number | undefined;
 }
 
 export interface StreamOptions {
@@ -38,9 +40,6 @@ export interface StreamOptions {
 }
 
 const channelOptions = {
-  // The server refuses what is too large; here only the reply counts, and it may be of any size.
-  "grpc.max_receive_message_length": -1,
-  "grpc.max_send_message_length": -1,
   "grpc.initial_reconnect_backoff_ms": 50,
   "grpc.max_reconnect_backoff_ms": 2_000,
 } as const;
@@ -73,6 +72,9 @@ export class Channel {
     const reach = reachOf(endpoint, options.tls);
     this.#client = new Client(reach.target, reach.credentials, {
       ...channelOptions,
+      // The server refuses what is too large, and a reply may be of any size.
+      "grpc.max_send_message_length": options.requestBytesMax ?? -1,
+      "grpc.max_receive_message_length": options.replyBytesMax ?? -1,
       "grpc.keepalive_time_ms": options.pingIntervalMs,
       "grpc.keepalive_timeout_ms": options.pingTimeoutMs,
       ...reach.options,

@@ -27,6 +27,8 @@ export interface ChannelsOptions extends ChannelOptions {
   /** Milliseconds for which a call goes on when no endpoint takes a connection. */
   readonly dialTimeoutMs: number;
   readonly auth: UserOptions | undefined;
+  /** In place of `auth`. */
+  readonly token: string | undefined;
 }
 
 /** Wait between two rounds over all endpoints, milliseconds. */
@@ -56,8 +58,12 @@ export class Channels {
     this.#options = options;
     const channels = options.endpoints.map((endpoint) => new Channel(endpoint, options));
     this.#endpoints = new Endpoints(channels, options.balancing);
-    const { auth } = options;
-    this.#tokens = auth === undefined ? undefined : new Tokens(() => this.#logIn(auth));
+    const { auth, token } = options;
+    if (token !== undefined) {
+      this.#tokens = new Tokens(() => Promise.resolve(token));
+    } else if (auth !== undefined) {
+      this.#tokens = new Tokens(() => this.#logIn(auth));
+    }
   }
 
   get endpoints(): readonly string[] {

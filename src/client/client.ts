@@ -60,6 +60,11 @@ export interface ClientOptions {
   readonly tls?: TlsOptions | undefined;
   /** The user that all calls are made as; logged in when first needed, and again when need be. */
   readonly auth?: UserOptions | undefined;
+  /** A token that all calls carry, from a log-in made before; in place of `auth`. */
+  readonly token?: string | undefined;
+  /** Bytes of the largest request and the largest reply; unlimited when not given. */
+  readonly requestBytesMax?: number | undefined;
+  readonly replyBytesMax?: number | undefined;
   /** Milliseconds until a call gives up; 5,000 when not given. */
   readonly callTimeoutMs?: number | undefined;
   /** Milliseconds for which a call goes on when no endpoint takes a connection; 2,000. */
@@ -86,6 +91,9 @@ export class Client extends RecipeCalls implements AsyncDisposable {
         endpoints: options.endpoints,
         tls: options.tls,
         auth: options.auth,
+        token: options.token,
+        requestBytesMax: options.requestBytesMax,
+        replyBytesMax: options.replyBytesMax,
         balancing: options.balancing ?? "first",
         callTimeoutMs: options.callTimeoutMs ?? 5_000,
         dialTimeoutMs: options.dialTimeoutMs ?? 2_000,
