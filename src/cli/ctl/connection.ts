@@ -148,6 +148,13 @@ export async function connectionOf(
     insecureTransport: settings.bool("insecure-transport"),
     insecureSkipVerify: settings.bool("insecure-skip-tls-verify"),
   });
+  const token = settings.text("auth-jwt-token");
+  if (token !== "" && settings.isSet("user")) {
+    throw new CommandError(
+      exitCodes.badArguments,
+      "--user and --auth-jwt-token cannot be used together",
+    );
+  }
   const auth = await readUser(io, settings.text("user"), settings.text("password"));
   return {
     endpoints,
@@ -157,6 +164,9 @@ export async function connectionOf(
     pingTimeoutMs: settings.durationMs("keepalive-timeout"),
     ...(tls === undefined ? {} : { tls }),
     ...(auth === undefined ? {} : { auth }),
+    ...(token === "" ? {} : { token }),
+    requestBytesMax: settings.limit("max-request-bytes"),
+    replyBytesMax: settings.limit("max-recv-bytes"),
   };
 }
 

@@ -99,7 +99,7 @@ function printSettings({ io, settings }: Context): void {
   for (const { name } of globalFlags) {
     const text = settings.text(name);
     const shown =
-      name === "password" && text !== ""
+      (name === "password" || name === "auth-jwt-token") && text !== ""
         ? "***"
         : name === "user"
           ? text.replace(/:.*/, ":***")

@@ -2,7 +2,7 @@
 // and what else stands behind them. The first that has a value wins.
 
 import { CommandError, exitCodes } from "./failure.ts";
-import { boolOf, durationMs, flagFault, type ReadFlag } from "./go-flags.ts";
+import { boolOf, durationMs, flagFault, type ReadFlag, wholeOf } from "./go-flags.ts";
 import { goQuoteText } from "./go-text.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -54,6 +54,18 @@ const discovery: readonly GlobalFlag[] = [
 ];
 
 const limits: readonly GlobalFlag[] = [
+  {
+    name: "max-request-bytes",
+    kind: "whole",
+    default: "0",
+    doc: "Bytes of the largest request that is sent; 0 leaves it to the members",
+  },
+  {
+    name: "max-recv-bytes",
+    kind: "whole",
+    default: "0",
+    doc: "Bytes of the largest reply that is taken; 0 for any",
+  },
   { name: "command-timeout", kind: "duration", default: "5s", doc: "How long a command may take" },
   {
     name: "dial-timeout",
@@ -97,6 +109,12 @@ export const globalFlags: readonly GlobalFlag[] = [
     doc: "name[:password]; a password that is not given is asked for",
   },
   { name: "password", kind: "text", default: "", doc: "Password of --user" },
+  {
+    name: "auth-jwt-token",
+    kind: "text",
+    default: "",
+    doc: "Token of a user, in place of --user; not kept secret from others on this machine",
+  },
   ...certificates,
   ...discovery,
   ...limits,
@@ -182,6 +200,12 @@ export class Settings {
 
   bool(name: string): boolean {
     return boolOf(this.text(name)) === true;
+  }
+
+  /** A whole number; undefined for 0 and less. */
+  limit(name: string): number | undefined {
+    const value = Number(wholeOf(this.text(name)) ?? 0n);
+    return value > 0 ? value : undefined;
   }
 
   durationMs(name: string): number {

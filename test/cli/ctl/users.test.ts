@@ -86,6 +86,29 @@ describe.skipIf(!hasEtcdctl)("with authentication", () => {
     expect(asked).toEqual({ exit: 0, out: "Password: \n/app/a\n1\n", err: "" });
   });
 
+  it("takes a token in place of a user", async () => {
+    const client = connect({ endpoints: [endpoint] });
+    const { token } = await client.authenticate({ name: "root", password: "secret" });
+    client.close();
+    const run = (...args: string[]) => quoratectl(args, { env: { ETCDCTL_ENDPOINTS: endpoint } });
+    const taken = await run("get", "/app/a", `--auth-jwt-token=${token}`);
+    expect(taken).toEqual({ exit: 0, out: "/app/a\n1\n", err: "" });
+    const refused = await run("get", "/app/a", "--auth-jwt-token=nonsense");
+    expect(refused).toEqual({ exit: 1, out: "", err: "Error: etcdserver: invalid auth token\n" });
+    const both = await run("get", "/app/a", "--auth-jwt-token=x", root);
+    expect(both.exit).toBe(128);
+  });
+
+  it("keeps messages within the limits that are given", async () => {
+    const run = (...args: string[]) =>
+      quoratectl([...args, root], { env: { ETCDCTL_ENDPOINTS: endpoint } });
+    const put = await run("put", "big", "x".repeat(2_000), "--max-request-bytes=1000");
+    expect(put).toMatchObject({ exit: 1, out: "" });
+    expect(put.err).toMatch(/larger than/);
+    expect((await run("put", "big", "x".repeat(2_000))).exit).toBe(0);
+    expect((await run("get", "big", "--max-recv-bytes=1000")).err).toMatch(/larger than/);
+  });
+
   it("counts a member that denies a read as healthy", async () => {
     const { exit, err } = await quoratectl(["endpoint", "health", "--user=alice:pass:word"], {
       env: { ETCDCTL_ENDPOINTS: endpoint },
