@@ -257,6 +257,13 @@ function noticesOf(read: SettingReader, config: ServerConfig): Notice[] {
     const fields = { gate: name, reason: doc };
     notices.push({ level: "warn", fields, message: "feature gate accepted and ignored" });
   }
+  if (read.list("log-outputs").includes("systemd/journal")) {
+    notices.push({
+      level: "warn",
+      fields: { flag: "log-outputs" },
+      message: "there is no way to the journal but standard error, which systemd reads",
+    });
+  }
   if (!read.isSet("data-dir")) {
     notices.push({
       level: "info",

@@ -47,10 +47,13 @@ export function helpText(columns: number): string {
 
 function flagLines(flag: Flag, width: number): string[] {
   const head = flag.kind === "bool" && flag.default === "false" ? "" : ` '${flag.default}'`;
+  const isLong = flag.name.length + head.length > width - 4;
   const choices = flag.choices === undefined ? "" : ` (${flag.choices.join(", ")})`;
   return [
-    `  --${flag.name}${head}`,
-    ...wrap(flag.doc + choices, width - 6).map((line) => `      ${line}`),
+    `  --${flag.name}${isLong ? "" : head}`,
+    ...wrap(`${isLong ? `${head.trim()}  ` : ""}${flag.doc}${choices}`, width - 6).map(
+      (line) => `      ${line}`,
+    ),
   ];
 }
 

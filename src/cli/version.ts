@@ -4,7 +4,13 @@ import { quorateVersion } from "../server/index.ts";
 
 export { quorateVersion };
 
-/** Scripts written for etcd look for the line with etcd's version. */
+/** Four lines, etcd's version first: scripts written for etcd read the first one. */
 export function versionText(etcdVersion: string): string {
-  return `quorate Version: ${quorateVersion()}\netcd Version: ${etcdVersion}\n`;
+  return [
+    `etcd Version: ${etcdVersion}`,
+    `quorate Version: ${quorateVersion()}`,
+    `Node.js Version: ${process.version}`,
+    `OS/Arch: ${process.platform}/${process.arch}`,
+    "",
+  ].join("\n");
 }

@@ -25,7 +25,9 @@ describe("quorate", () => {
     };
     expect(run("--version")).toEqual({
       status: 0,
-      stdout: `quorate Version: ${version}\netcd Version: 3.6.14\n`,
+      stdout:
+        `etcd Version: 3.6.14\nquorate Version: ${version}\n` +
+        `Node.js Version: ${process.version}\nOS/Arch: ${process.platform}/${process.arch}\n`,
       stderr: "",
     });
     expect(run("-version", "--emulate-version=3.5.30").stdout).toContain("etcd Version: 3.5.30\n");

@@ -174,6 +174,12 @@ describe("arguments", () => {
     ]);
   });
 
+  it("warns where the log cannot go", () => {
+    const { notices, config } = load(["--log-outputs=systemd/journal", "--data-dir=d"]);
+    expect(config.log.outputs).toEqual(["stderr"]);
+    expect(notices[0]).toContain("no way to the journal but standard error");
+  });
+
   it("refuses to start with less than was asked for", () => {
     expect(refusal(["--discovery=https://discovery.example/x"])).toMatch(
       /^1: --discovery cannot be used: Version 2 of discovery/,
