@@ -9,7 +9,7 @@ import { ClientClosedError, ClientError, UnavailableError } from "./client-error
 import { type Balancing, Endpoints } from "./endpoints.ts";
 import { abortedBy, neverSent } from "./failures.ts";
 import { methods, type UnaryMethod } from "./methods.ts";
-import { orAborted, timerMs } from "./timers.ts";
+import { orAborted, takeManyListeners, timerMs } from "./timers.ts";
 import { isStaleToken, Tokens, type UserOptions } from "./tokens.ts";
 
 export interface CallOptions {
@@ -96,6 +96,9 @@ export class Channels {
   }
 
   limitsOf(options: CallOptions): CallLimits {
+    if (options.signal !== undefined) {
+      takeManyListeners(options.signal);
+    }
     return {
       deadline: Date.now() + (options.timeoutMs ?? this.#options.callTimeoutMs),
       signal: options.signal,

@@ -29,7 +29,7 @@ export * from "./errors.ts";
 export type { Balancing } from "./endpoints.ts";
 export { errorOf } from "./failures.ts";
 export { keyBytes, oneKey, openEnd, prefixEnd, prefixRange } from "./ranges.ts";
-export { timerMs } from "./timers.ts";
+export { takeManyListeners, timerMs } from "./timers.ts";
 export type { TlsOptions } from "./tls.ts";
 export type { UserOptions } from "./tokens.ts";
 export { Watcher, type WatchOptions } from "./watcher.ts";

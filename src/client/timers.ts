@@ -1,4 +1,11 @@
-// Timers.
+// Waiting: timers, and signals that end it.
+
+import { setMaxListeners } from "node:events";
+
+/** One signal may end any number of calls: Node.js shall not warn of a leak at the eleventh. */
+export function takeManyListeners(signal: AbortSignal): void {
+  setMaxListeners(0, signal);
+}
 
 /** What Node's timers can hold; a longer wait would fire at once. */
 const timerMsMax = 2 ** 31 - 1;

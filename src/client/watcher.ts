@@ -14,6 +14,7 @@ import {
 import { errorOf, toClientError } from "./failures.ts";
 import { Inbox } from "./inbox.ts";
 import { watchPath } from "./methods.ts";
+import { takeManyListeners } from "./timers.ts";
 import { isStaleToken } from "./tokens.ts";
 
 export interface WatchOptions {
@@ -72,7 +73,10 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
       onTaken: () => this.#stream?.resume(),
       onReturn: () => this.close(),
     });
-    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (options.signal !== undefined) {
+      takeManyListeners(options.signal);
+      options.signal.addEventListener("abort", this.#onAbort, { once: true });
+    }
     if (options.signal?.aborted === true) {
       this.close();
     } else {

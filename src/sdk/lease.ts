@@ -14,6 +14,7 @@ import {
   ClientError,
   LeaseExistsError,
   LeaseNotFoundError,
+  takeManyListeners,
   timerMs,
 } from "../client/index.ts";
 import { LeaseLostError, type LeaseEnd } from "./errors.ts";
@@ -69,6 +70,7 @@ export class Lease implements AsyncDisposable {
     this.lost = promise;
     this.#resolveLost = resolve;
     connection.leases.add(this);
+    takeManyListeners(this.#over.signal);
     this.#watchClock();
     void this.#keep();
   }

@@ -88,6 +88,20 @@ describe("a read", () => {
   });
 });
 
+it("may end any number of calls by one signal, without a warning", async () => {
+  const warnings: unknown[] = [];
+  const listen = (warning: unknown): void => void warnings.push(warning);
+  process.on("warning", listen);
+  const { signal } = new AbortController();
+  const key = keyBytes("a");
+  await Promise.all(Array.from({ length: 30 }, () => client.range({ key }, { signal })));
+  const watchers = Array.from({ length: 30 }, () => client.watch({ key }, { signal }));
+  await Promise.all(watchers.map((watcher) => watcher.opened()));
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("warning", listen);
+  expect(warnings).toEqual([]);
+});
+
 describe("a write", () => {
   it("is not repeated once it was sent", async () => {
     first.onPut = () => unavailable;
