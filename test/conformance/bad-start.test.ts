@@ -1,58 +1,16 @@
 // Servers that must not start: each says why in one line that names the cause, exits with a code
 // that is not zero, and leaves everything as it was.
 
-import { spawn } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePorts } from "../support/ports.ts";
 import { ClusterProcesses, type MemberProcess } from "../support/processes.ts";
 import { bytes, RawClient } from "./raw-client.ts";
-
-const command = fileURLToPath(new URL("../../dist/cli/quorate.cjs", import.meta.url));
-
-interface Failure {
-  readonly exit: number | null;
-  /** The lines that say that something failed: plain ones, and those of the log. */
-  readonly complaints: readonly string[];
-}
-
-function start(
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<Failure> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [command, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...env },
-      timeout: 20_000,
-    });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on("data", (text: Buffer) => {
-        output += text.toString();
-      });
-    }
-    child.once("close", (exit) => {
-      const complaints: string[] = [];
-      for (const line of output.split("\n")) {
-        if (!line.startsWith("{")) {
-          complaints.push(line);
-          continue;
-        }
-        const { level, msg } = JSON.parse(line) as { readonly level: string; readonly msg: string };
-        if (level === "error" || level === "fatal") {
-          complaints.push(msg);
-        }
-      }
-      resolve({ exit, complaints: complaints.filter((line) => line !== "") });
-    });
-  });
-}
+import { listing, start } from "./start-failure.ts";
 
 function urls(clientPort: number, peerPort: number): string[] {
   return [
@@ -121,11 +79,12 @@ describe.concurrent("settings", () => {
     const rest = own.has("--config-file")
       ? [`--data-dir=${data}`]
       : defaults.filter((arg) => !own.has(arg.split("=")[0] ?? ""));
+    const before = listing(folder);
     const { exit, complaints } = await start([...rest, ...given]);
     expect(exit).toBeGreaterThan(0);
     expect(complaints).toHaveLength(1);
     expect(complaints[0]).toContain(here(cause));
-    expect(readdirSync(folder).sort()).toEqual(["broken.yml", "file", "unknown.yml"]);
+    expect(listing(folder)).toEqual(before);
   });
 
   test("a variable with a wrong value", async () => {
