@@ -85,6 +85,7 @@ async function explained(error: unknown, context: Context, verb: Verb): Promise<
   const isMute =
     verb.isOffline !== true &&
     failure instanceof CommandError &&
+    failure.hint === undefined &&
     failure.cause instanceof ClientError &&
     isUnanswered(failure.cause);
   if (!isMute) {

@@ -6,7 +6,7 @@
 // which puts the same values once more. With --checkpoint a new process goes on, too.
 
 import { idToHex } from "../../base/index.ts";
-import { type Client, connect } from "../../client/index.ts";
+import { type Client, ClientError, connect } from "../../client/index.ts";
 import {
   type Arguments,
   type Context,
@@ -15,8 +15,9 @@ import {
   textFlag,
   wholeFlag,
 } from "./context.ts";
-import { readTls, readUser } from "./connection.ts";
-import { CommandError, exitCodes, orFail } from "./failure.ts";
+import { type Connection, readTls, readUser } from "./connection.ts";
+import { diagnose } from "./diagnosis.ts";
+import { callFailure, callText, CommandError, exitCodes, isUnanswered } from "./failure.ts";
 import { Mirror, type MirrorOptions } from "./mirror-run.ts";
 import { boolFlag, numberFlag, type Verb, valueFlag } from "./verb.ts";
 
@@ -31,12 +32,13 @@ async function makeMirror(context: Context, argv: Arguments): Promise<void> {
       "quoratectl make-mirror --prefix=/app/ other-cluster:2379",
     );
   }
-  const destination = await connectDestination(context, argv, endpoints.split(","));
+  const connection = await destinationOf(context, argv, endpoints.split(","));
+  const destination = connect(connection);
   try {
     const options = mirrorOptions(argv);
     const identity = {
       source: await clusterOf(context.client, "source"),
-      destination: await clusterOf(destination, "destination"),
+      destination: await clusterOf(destination, "destination", connection),
       prefix: options.prefix,
       destinationPrefix: options.destinationPrefix,
     };
@@ -73,11 +75,11 @@ function mirrorOptions(argv: Arguments): MirrorOptions {
 }
 
 /** Nothing of the source's certificates and user is used for the destination. */
-async function connectDestination(
+async function destinationOf(
   context: Context,
   argv: Arguments,
   endpoints: readonly string[],
-): Promise<Client> {
+): Promise<Connection> {
   const insecure = textFlag(argv, "dest-insecure-transport");
   const tls = await readTls({
     cacert: textFlag(argv, "dest-cacert"),
@@ -89,19 +91,32 @@ async function connectDestination(
   });
   const password = textFlag(argv, "dest-password");
   const auth = await readUser(context.io, textFlag(argv, "dest-user"), password);
-  return connect({
+  return {
     endpoints,
     callTimeoutMs: context.timeoutMs,
     dialTimeoutMs: context.settings.durationMs("dial-timeout"),
     ...(tls === undefined ? {} : { tls }),
     ...(auth === undefined ? {} : { auth }),
-  });
+  };
 }
 
-async function clusterOf(client: Client, which: string): Promise<string> {
+/** With `connection` a failure is looked into there, not at --endpoints. */
+async function clusterOf(client: Client, which: string, connection?: Connection): Promise<string> {
   const wrap = (text: string): string => `the ${which} (${client.endpoints.join(",")}): ${text}`;
-  const { header } = await orFail(client.memberList({}), exitCodes.badConnection, wrap);
-  return idToHex(header?.clusterId ?? 0n);
+  try {
+    const { header } = await client.memberList({});
+    return idToHex(header?.clusterId ?? 0n);
+  } catch (error) {
+    if (!(error instanceof ClientError)) {
+      throw error;
+    }
+    const { badConnection } = exitCodes;
+    if (connection === undefined || !isUnanswered(error)) {
+      throw callFailure(error, badConnection, wrap);
+    }
+    const hint = (await diagnose(connection)).join("\nHint: ");
+    throw new CommandError(badConnection, wrap(callText(error)), hint, { cause: error });
+  }
 }
 
 /** What is copied must not be copied again. */
