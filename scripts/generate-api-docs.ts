@@ -1,6 +1,7 @@
-// Generates docs/api/*.md, the reference of the package, from the declarations that `npm run build`
-// has written: a page for each entry point in package.json. The pages go into the package and not
-// into the repository, where they could differ from the code. `--out` names another folder.
+// Generates dist/reference/*.md, the reference of the package, from the declarations that
+// `npm run build` has written: a page for each entry point in package.json. The pages go into the
+// package and not into the repository, where they could differ from the code. `--out` names another
+// folder.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -119,7 +120,7 @@ function pages(): Map<string, string> {
   return all;
 }
 
-const { values } = parseArgs({ options: { out: { type: "string", default: "docs/api" } } });
+const { values } = parseArgs({ options: { out: { type: "string", default: "dist/reference" } } });
 const outFolder = resolve(root, values.out);
 mkdirSync(outFolder, { recursive: true });
 for (const [name, text] of pages()) {
