@@ -6,9 +6,15 @@
 // larger one. Who waits watches the youngest key older than its own, so one departure wakes one
 // waiter.
 
-import type { CallOptions } from "../client/index.ts";
-import type { Condition, Entry, Lease, Quorate } from "../sdk/index.ts";
-import { text } from "../sdk/index.ts";
+import { type CallOptions, CompactedError } from "../client/index.ts";
+import { type Condition, type Lease, type Quorate, text } from "../sdk/index.ts";
+import {
+  EventType,
+  RangeRequest,
+  RangeRequestSortOrder,
+  RangeRequestSortTarget,
+  type RequestOp,
+} from "../wire/index.ts";
 import { anyOf, untilAnswered } from "./patience.ts";
 
 /** Any store: values are written by the recipes themselves. */
@@ -119,7 +125,7 @@ export class Contender {
         if (next === undefined) {
           break;
         }
-        await this.#untilGone(next.key, revision, either);
+        await this.#untilGone(next, revision, either);
         either.throwIfAborted();
       }
       this.throwIfLost();
@@ -194,29 +200,45 @@ export class Contender {
     }
   }
 
-  /** The youngest of those that are older. */
+  /** The key of the youngest of those that are older, as the API has it. */
   async #older(
     call: CallOptions,
-  ): Promise<{ readonly next: Entry<string> | undefined; readonly revision: number }> {
-    const { entries, revision } = await this.#store.range({ prefix: this.#prefix }, call).list();
-    if (!entries.some((entry) => entry.key === this.key && entry.createRevision === this.token)) {
+  ): Promise<{ readonly next: Uint8Array | undefined; readonly revision: number }> {
+    const own = await this.condition().compare();
+    const { key, rangeEnd } = await this.#store.when({ prefix: this.#prefix }).exists().compare();
+    const value = RangeRequest.create({
+      key,
+      rangeEnd,
+      limit: 1,
+      keysOnly: true,
+      sortTarget: RangeRequestSortTarget.CREATE,
+      sortOrder: RangeRequestSortOrder.DESCEND,
+      maxCreateRevision: this.token - 1,
+    });
+    const range: RequestOp = { request: { kind: "requestRange", value } };
+    const reply = await this.#store.client.txn({ compare: [own], success: [range] }, call);
+    if (!reply.succeeded) {
       this.#end(new HoldLostError(this.key, this.lease.alive ? "deleted" : "lease"));
       this.throwIfLost();
     }
-    const older = entries.filter((entry) => entry.createRevision < this.token);
-    const [next] = older.sort((a, b) => b.createRevision - a.createRevision);
-    return { next, revision };
+    const found = reply.responses[0]?.response;
+    const next = found?.kind === "responseRange" ? found.value.kvs[0]?.key : undefined;
+    return { next, revision: reply.header?.revision ?? 0 };
   }
 
-  async #untilGone(key: string, revision: number, signal: AbortSignal): Promise<void> {
-    await using watch = this.#store.watch(key, {
-      fromRevision: revision + 1,
-      resync: true,
-      signal,
-    });
-    for await (const event of watch) {
-      if (event.kind === "delete" || (event.kind === "resync" && event.entries.length === 0)) {
-        return;
+  /** Resolves when the key is deleted, or may have been (history was compacted), or at the abort. */
+  async #untilGone(key: Uint8Array, revision: number, signal: AbortSignal): Promise<void> {
+    const { client } = this.#store;
+    await using watcher = client.watch({ key, startRevision: revision + 1 }, { signal });
+    try {
+      for await (const { events } of watcher) {
+        if (events.some(({ type }) => type === EventType.DELETE)) {
+          return;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof CompactedError)) {
+        throw error;
       }
     }
   }

@@ -33,6 +33,8 @@ export interface ServerParts {
   readonly wrapTransport?: ((transport: PeerTransport) => PeerTransport) | undefined;
   /** Finds the first members on a first start, when the configuration does not name them. */
   readonly findMembers?: (() => Promise<readonly InitialMember[]>) | undefined;
+  /** Gives up starting. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Opens the member, listens, and resolves once it serves clients. */
@@ -59,7 +61,7 @@ async function startHeld(
   disk: MemberDisk,
   security: Security,
   logger: Logger,
-  { findMembers }: ServerParts,
+  { findMembers, signal }: ServerParts,
 ): Promise<MemberServer> {
   const rng = new SeededRng(randomBytes(6).readUIntBE(0, 6));
   const { isFirstStart } = security;
@@ -85,14 +87,23 @@ async function startHeld(
   );
   const own = { ...security, peerTransport: transport };
   const server = new MemberServer(config, logger, member, rng, own);
+  const giveUp = (): void => {
+    // Whoever started it hears of a failure below.
+    server.stop().catch(() => undefined);
+  };
+  signal?.addEventListener("abort", giveUp, { once: true });
   try {
+    signal?.throwIfAborted();
     await server.start();
     if (wasChosen && !isFirstStart) {
       await server.publishPeerUrls();
     }
   } catch (error) {
     await server.stop();
+    signal?.throwIfAborted();
     throw error;
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
   }
   return server;
 }

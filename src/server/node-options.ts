@@ -70,6 +70,8 @@ export interface NodeOptions {
     | undefined;
   /** In pino's shape; silent unless given. */
   readonly logger?: Logger | undefined;
+  /** Gives up starting: a member of a cluster waits for a quorum. Of no effect later. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const known: ReadonlySet<string> = new Set<keyof NodeOptions>([
@@ -88,6 +90,7 @@ const known: ReadonlySet<string> = new Set<keyof NodeOptions>([
   "electionTimeoutMs",
   "autoCompaction",
   "logger",
+  "signal",
 ]);
 
 const anyLoopbackPort = "http://127.0.0.1:0";

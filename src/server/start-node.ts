@@ -70,12 +70,13 @@ export class EmbeddedNode implements AsyncDisposable {
 /**
  * Starts a node; resolves once it serves, which in a cluster takes a quorum of members. Rejects
  * with ConfigError for options that do not fit, StorageError or CorruptionError for the disk,
- * ListenError for an address.
+ * ListenError for an address, and the signal's reason.
  */
 export async function startNode(options: NodeOptions): Promise<EmbeddedNode> {
   const config = configOf(options);
   try {
-    const server = await startServer(config, options.logger ?? silentLogger);
+    const { logger = silentLogger, signal } = options;
+    const server = await startServer(config, logger, { signal });
     return new EmbeddedNode(config.name, server);
   } catch (error) {
     throw inEmbeddersWords(error);

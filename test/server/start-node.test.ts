@@ -144,6 +144,17 @@ describe("startNode", () => {
     await Promise.all(nodes.map((node) => node.close()));
   });
 
+  it("stops waiting for the others when it is told to, and can be started again", async () => {
+    const [own, other] = (await freePorts(2)).map((port) => `http://127.0.0.1:${port}`);
+    const members = { a: own ?? "", b: other ?? "" };
+    const dataDir = join(directory, "waiting");
+    const options = { name: "a", dataDir, peerUrls: own, cluster: { members } };
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const signal = AbortSignal.timeout(500);
+      await expect(startNode({ ...options, signal })).rejects.toThrow(/timeout/);
+    }
+  });
+
   it("encrypts", async () => {
     using certificates = new CertificateFolder();
     const authority = certificates.authority("embedders");
