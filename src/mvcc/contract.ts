@@ -178,8 +178,8 @@ export interface Store extends StoreReader {
   /** Bytes of changes not yet handed to a checkpoint; the caller's cue to start one. */
   readonly pendingBytes: number;
   /**
-   * Drops clean cached records beyond the memory budget. Called between batches; never between
-   * `load` and running again what threw.
+   * Drops clean cached records beyond the memory budget, those not touched lately first. Called
+   * between batches and after reads that had to load.
    */
   trim(): void;
   /** Begins HashKV of the pairs up to `revision`, which the caller has checked (not 0). */

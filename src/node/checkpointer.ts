@@ -6,7 +6,6 @@ import { must, QuorateError } from "../base/index.ts";
 import type { Clock, LogIndex, SnapshotMeta, Timer } from "../base/index.ts";
 import type { BatchOperation, Engine } from "../storage/engine.ts";
 import type { Wal } from "../storage/wal-contract.ts";
-import { keepFrom } from "./devices.ts";
 
 /** Changes that start a checkpoint at once, bytes. */
 const pendingBytesLimit = 1024 * 1024;
@@ -19,11 +18,16 @@ export interface CheckpointSource {
   done(): void;
   pendingBytes(): number;
   applied(): LogIndex;
+  /** What the log takes in memory. */
+  logBytes(): number;
+  /** Where the log may be cut once everything up to `index` is synced. */
+  keepFrom(index: LogIndex): LogIndex;
 }
 
 export interface CheckpointerConfig {
   readonly snapshotCount: number;
-  readonly catchUpEntries: number;
+  /** Growth of the log in memory that asks for a synced point, bytes. */
+  readonly logGrowthBytesMax: number;
   /** Log size that asks for a synced point, whatever the count says, bytes. */
   readonly walSizeBytesMax: number;
 }
@@ -47,6 +51,7 @@ export class Checkpointer {
   #written: LogIndex;
   #synced: LogIndex;
   #walSizeAtSync: number;
+  #logBytesAtSync = 0;
   #stopped = false;
   /** Open while another state is put in place: the engine is closed and the next not in use. */
   #suspension: { readonly over: Promise<void>; readonly end: () => void } | undefined;
@@ -156,10 +161,13 @@ export class Checkpointer {
   }
 
   #cutDue(): boolean {
+    const applied = this.#source.applied() - this.#synced;
+    const { snapshotCount, walSizeBytesMax, logGrowthBytesMax } = this.#config;
     return (
-      this.#source.applied() - this.#synced >= this.#config.snapshotCount ||
-      (this.#wal.sizeBytes() - this.#walSizeAtSync >= this.#config.walSizeBytesMax &&
-        this.#source.applied() > this.#synced)
+      applied >= snapshotCount ||
+      (applied > 0 &&
+        (this.#wal.sizeBytes() - this.#walSizeAtSync >= walSizeBytesMax ||
+          this.#source.logBytes() - this.#logBytesAtSync >= logGrowthBytesMax))
     );
   }
 
@@ -201,11 +209,12 @@ export class Checkpointer {
     this.#written = meta.index;
     this.#hooks.onWrite(this.#clock.monotonicMs() - startedMs);
     if (sync && meta.index > this.#synced) {
-      const keep = keepFrom(meta.index, this.#config.catchUpEntries);
+      const keep = this.#source.keepFrom(meta.index);
       await this.#wal.markSnapshot(meta, keep);
       this.#synced = meta.index;
       this.#walSizeAtSync = this.#wal.sizeBytes();
       this.#hooks.onCut(keep);
+      this.#logBytesAtSync = this.#source.logBytes();
     }
   }
 }

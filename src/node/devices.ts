@@ -1,7 +1,7 @@
 // What a node is given from outside: time, randomness, a disk and a network. The real ones are
 // made in start-node.ts; the simulator brings virtual ones and runs the same node on them.
 
-import type { Clock, ClusterId, LogIndex, Logger, MemberId, Rng } from "../base/index.ts";
+import type { Clock, ClusterId, Logger, MemberId, Rng } from "../base/index.ts";
 import type { StoreConfig } from "../mvcc/index.ts";
 import type { PeerNetwork } from "../peer/contract.ts";
 import type { CorruptionCheckConfig } from "./corruption-check.ts";
@@ -53,9 +53,4 @@ export interface NodeConfig {
   readonly slowApplyMs?: number | undefined;
   /** Whether everything on the disk is read over and over, to find rot; not when not given. */
   readonly scrub?: boolean | undefined;
-}
-
-/** Where the log may be cut after a synced point at `index`: some entries stay for followers. */
-export function keepFrom(index: LogIndex, catchUpEntries: number): LogIndex {
-  return Math.max(0, index - catchUpEntries) as LogIndex;
 }

@@ -15,6 +15,7 @@ import { decodeConfChange, toRaftChange } from "./conf-change.ts";
 import type { NodeConfig, NodeDevices } from "./devices.ts";
 import type { CommandKind, CommandResult, StateReader } from "./handle.ts";
 import type { NodeMetrics } from "./node-metrics.ts";
+import { keepFrom, logGrowthBytesMax } from "./log-cut.ts";
 import { ParkedProposals } from "./parked-proposals.ts";
 import type { PeerExchange } from "./peer-exchange.ts";
 import { Proposals } from "./proposals.ts";
@@ -295,11 +296,13 @@ export class MemberCore {
       done: () => this.machine.state.store.checkpointDone(),
       pendingBytes: () => this.machine.state.store.pendingBytes,
       applied: () => this.machine.applied,
+      logBytes: () => this.driver.raft.logSizeBytes,
+      keepFrom: (index: LogIndex) => keepFrom(this.driver.raft, index, this.#config.catchUpEntries),
     };
     const synced = disk.recovered.snapshot?.index ?? (0 as LogIndex);
     const config = {
       snapshotCount: this.#config.snapshotCount,
-      catchUpEntries: this.#config.catchUpEntries,
+      logGrowthBytesMax,
       walSizeBytesMax,
     };
     return new Checkpointer(disk.engine, disk.wal, clock, source, synced, config, {

@@ -13,7 +13,9 @@ import type { Membership } from "../membership/index.ts";
 import { WatchHub } from "../mvcc/index.ts";
 import type { StoreConfig } from "../mvcc/index.ts";
 import type { BatchOperation, Engine } from "../storage/engine.ts";
+import { engineMemoryBytes } from "../storage/index.ts";
 import type { StateReader } from "./handle.ts";
+import { logMemoryBytes } from "./log-cut.ts";
 import { openStore } from "./open-store.ts";
 
 /** The record of the applied index and term, 8 bytes each; in every batch. */
@@ -68,7 +70,7 @@ export async function openState(engine: Engine, options: StateOptions): Promise<
   const auth = await openAuth(engine, authRecord);
   const store = await openStore(engine, {
     ...options.store,
-    memoryBudgetBytes: options.memoryBudgetBytes,
+    memoryBudgetBytes: storeShare(options.memoryBudgetBytes),
   });
   const parts = { store, lessor, membership, alarms, auth };
   const hub = new WatchHub(store, {
@@ -81,6 +83,11 @@ export async function openState(engine: Engine, options: StateOptions): Promise<
     applied: decodeApplied(applied),
     conf: membership.confState,
   };
+}
+
+/** What engine and log take is part of the budget; the store has the rest, half of it at least. */
+function storeShare(memoryBudgetBytes: number): number {
+  return Math.max(memoryBudgetBytes >> 1, memoryBudgetBytes - engineMemoryBytes - logMemoryBytes);
 }
 
 function decodeApplied(record: Uint8Array): OpenedState["applied"] {

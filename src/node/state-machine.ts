@@ -165,7 +165,10 @@ export class StateMachine {
         throw error;
       }
       try {
-        return read(this.#state);
+        const value = read(this.#state);
+        // Nothing may be applied for long; reading alone must not outgrow the budget.
+        this.#state.store.trim();
+        return value;
       } catch (error) {
         if (!(error instanceof MissingRecords)) {
           throw error;

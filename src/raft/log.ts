@@ -230,6 +230,20 @@ export class RaftLog {
     }
   }
 
+  /** The least index from which on the entries here weigh at most `bytesMax`. */
+  firstWithin(bytesMax: number): LogIndex {
+    let bytes = 0;
+    let at = this.#entries.length;
+    while (at > 0) {
+      bytes += (this.#entries[at - 1] as Entry).data.length + entryOverheadBytes;
+      if (bytes > bytesMax) {
+        break;
+      }
+      at--;
+    }
+    return (this.#baseIndex + at + 1) as LogIndex;
+  }
+
   /** Forgets the entries before `keepFrom`. */
   compactTo(keepFrom: LogIndex): void {
     assert(keepFrom <= this.#applied + 1, "compaction beyond the applied index");

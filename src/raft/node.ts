@@ -237,6 +237,14 @@ export class RaftNode implements RaftCore {
     this.#core.log.compactTo(keepFrom);
   }
 
+  get logSizeBytes(): number {
+    return this.#core.log.sizeBytes;
+  }
+
+  firstWithin(bytesMax: number): LogIndex {
+    return this.#core.log.firstWithin(bytesMax);
+  }
+
   reportSnapshot(to: MemberId, delivered: boolean): void {
     if (this.#role.kind === "leader") {
       this.#role.reportSnapshot(to, delivered);

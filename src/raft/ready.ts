@@ -161,6 +161,10 @@ export interface RaftCore {
   appliedTo(index: LogIndex): void;
   /** Drops the entries before `keepFrom`, which is at most one beyond the applied index. */
   compactTo(keepFrom: LogIndex): void;
+  /** What the entries in memory weigh. */
+  readonly logSizeBytes: number;
+  /** The least index from which on the entries in memory weigh at most `bytesMax`. */
+  firstWithin(bytesMax: number): LogIndex;
   /** The snapshot for `to` was delivered whole, or failed: resume probing. */
   reportSnapshot(to: MemberId, delivered: boolean): void;
   /** The link to `to` broke: replication falls back to probing. */

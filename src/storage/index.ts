@@ -44,7 +44,7 @@ export type {
 } from "./data-directory.ts";
 export { describeIdentity, inspectDirectory, problemOf } from "./inspect-directory.ts";
 export type { Finding, InspectedDirectory, Report } from "./inspect-directory.ts";
-export { createLevelEngine, openLevelEngine } from "./level-engine.ts";
+export { createLevelEngine, engineMemoryBytes, openLevelEngine } from "./level-engine.ts";
 export { LogImage } from "./log-image.ts";
 export { MemoryDisk } from "./memory-disk.ts";
 export { createMemoryEngine } from "./memory-engine.ts";

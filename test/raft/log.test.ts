@@ -116,6 +116,15 @@ describe("log", () => {
     expect(log.sizeBytes).toBe(1 + entryOverheadBytes);
   });
 
+  it("says from where on its entries weigh no more than a bound", () => {
+    const weight = 10 + entryOverheadBytes;
+    const log = new RaftLog({ ...bootstrapState([]), entries: entriesAfter(1, [1, 1, 1, 1], 10) });
+    expect(log.firstWithin(4 * weight)).toBe(2);
+    expect(log.firstWithin(4 * weight - 1)).toBe(3);
+    expect(log.firstWithin(weight)).toBe(5);
+    expect(log.firstWithin(0)).toBe(log.lastIndex + 1);
+  });
+
   it("is empty for a member that joins", () => {
     const log = new RaftLog(joinState());
     expect([log.lastIndex, log.lastTerm, log.commit]).toEqual([0, 0, 0]);
