@@ -74,9 +74,21 @@ export class Channels {
     return this.#closed;
   }
 
-  /** The endpoint that a call or stream goes to now. */
-  current(): Channel {
-    return this.#endpoints.pick();
+  /**
+   * The endpoint for a stream that is opened now: one with a connection if there is any. A stream
+   * that waits for a connection that does not come about would wait for long.
+   */
+  async forStream(): Promise<Channel> {
+    const count = this.#endpoints.channels.length;
+    let channel = this.#endpoints.pick();
+    for (let i = 0; i < count; i++) {
+      if (!channel.dialling || (await channel.connected(this.#options.dialTimeoutMs / count))) {
+        break;
+      }
+      this.#endpoints.failed(channel);
+      channel = this.#endpoints.pick();
+    }
+    return channel;
   }
 
   /** Nothing can be done at this endpoint now: the next calls go to others. */

@@ -119,7 +119,7 @@ export class Client extends RecipeCalls implements AsyncDisposable {
   async *rangeStream(request: Partial<RangeRequest>): AsyncGenerator<RangeResponse, undefined> {
     const options = { token: await this.channels.token(), requireLeader: false };
     const bytes = RangeRequest.encode(RangeRequest.create(request));
-    const channel = this.channels.current();
+    const channel = await this.channels.forStream();
     for await (const reply of messagesOf(channel, rangeStreamPath, bytes, options)) {
       yield RangeStreamResponse.decode(reply).rangeResponse ?? RangeResponse.create({});
     }

@@ -50,7 +50,8 @@ export class RecipeCalls extends AuthCalls {
     const token = await this.channels.token();
     const bytes = LeaderRequest.encode(LeaderRequest.create(request));
     const options = { token, requireLeader: true };
-    for await (const reply of messagesOf(this.channels.current(), observePath, bytes, options)) {
+    const channel = await this.channels.forStream();
+    for await (const reply of messagesOf(channel, observePath, bytes, options)) {
       yield LeaderResponse.decode(reply);
     }
   }

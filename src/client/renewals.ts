@@ -145,10 +145,11 @@ export class Renewals {
 
   async #openNew(): Promise<RenewalStream> {
     const token = await this.#channels.token();
+    const channel = await this.#channels.forStream();
     if (this.#channels.closed) {
       throw new ClientClosedError();
     }
-    this.#stream = new RenewalStream(this.#channels.current(), token);
+    this.#stream = new RenewalStream(channel, token);
     return this.#stream;
   }
 }

@@ -131,10 +131,10 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     let token: string | undefined;
     try {
       token = await this.#channels.token();
+      channel = await this.#channels.forStream();
       if (this.#closed) {
         return;
       }
-      channel = this.#channels.current();
       stream = channel.stream(watchPath, { requireLeader: true, token });
     } catch (error) {
       this.#onBreak(toClientError(error), undefined, undefined);

@@ -50,6 +50,13 @@ export class EntryRange<Out, In = Out> implements AsyncIterable<Entry<Out>> {
 
   /** Made by `Quorate.range`. */
   constructor(scope: Scope<Out, In>, range: KeyRange, options: RangeOptions) {
+    for (const count of [options.pageSize ?? 1, (options.limit ?? 0) + 1]) {
+      if (!(count >= 1)) {
+        throw new RangeError(
+          `no number of entries: ${options.pageSize} a page, ${options.limit} in all`,
+        );
+      }
+    }
     this.#scope = scope;
     this.#range = scope.space.rangeToWire(range);
     this.#options = options;
@@ -107,13 +114,13 @@ export class EntryRange<Out, In = Out> implements AsyncIterable<Entry<Out>> {
     let { revision = 0 } = this.#options;
     let range: WireRange | undefined = this.#range;
     let left = limit;
-    while (range !== undefined) {
+    while (range !== undefined && left > 0) {
       const count = Math.min(left, pageSize);
       const page: RangeResponse = await this.#page(range, { count, revision, keysOnly });
       revision ||= page.header?.revision ?? 0;
       yield { kvs: page.kvs, revision };
       left -= page.kvs.length;
-      range = page.more && left > 0 ? this.#rest(range, page.kvs.at(-1)) : undefined;
+      range = page.more ? this.#rest(range, page.kvs.at(-1)) : undefined;
     }
   }
 

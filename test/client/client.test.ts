@@ -102,6 +102,25 @@ it("may end any number of calls by one signal, without a warning", async () => {
   expect(warnings).toEqual([]);
 });
 
+describe("balancing", () => {
+  it("uses all endpoints in turn, but for those that failed a moment ago", async () => {
+    client.close();
+    const endpoints = [first.endpoint, second.endpoint];
+    client = connect({ endpoints, balancing: "spread" });
+    const key = keyBytes("a");
+    for (let i = 0; i < 10; i++) {
+      await client.range({ key });
+    }
+    expect([first.ranges.length, second.ranges.length]).toEqual([5, 5]);
+    first.onRange = () => unavailable;
+    for (let i = 0; i < 6; i++) {
+      await client.range({ key });
+    }
+    expect(first.ranges.length).toBeLessThan(8);
+    expect(second.ranges.length).toBe(11);
+  });
+});
+
 describe("a write", () => {
   it("is not repeated once it was sent", async () => {
     first.onPut = () => unavailable;

@@ -100,6 +100,8 @@ it("goes to another endpoint when no connection comes about", async () => {
   // A write, too: it was certainly not sent.
   await both.put({ key: keyBytes("a") });
   expect(second.puts).toHaveLength(1);
+  await both.watch({ key: keyBytes("k") }).opened();
+  expect(second.watches).toHaveLength(1);
   const alone = client([`127.0.0.1:${port}`], { dialTimeoutMs: 300 });
   const error = await errorOf(alone.put({ key: keyBytes("a") }));
   expect(error).toBeInstanceOf(UnavailableError);

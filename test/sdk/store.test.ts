@@ -109,6 +109,8 @@ describe.each(targetNames.filter(isInstalled))("%s", (name) => {
       const { entries } = await backwards.list();
       expect(entries.map(({ key }) => key)).toEqual(["d", "c", "b"]);
       expect((await backwards.first())?.key).toBe("d");
+      expect((await store.range({ prefix: "" }, { limit: 0 }).list()).entries).toEqual([]);
+      expect(() => store.range({ prefix: "" }, { pageSize: 0 })).toThrow(RangeError);
       expect(await store.count({ from: "b" })).toBe(3);
       expect((await store.range({ from: "c" }).list()).entries.map(({ key }) => key)).toEqual([
         "c",
