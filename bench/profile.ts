@@ -8,7 +8,7 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Row, rows } from "./rows.ts";
+import { rowNamed } from "./rows.ts";
 import { System } from "./systems.ts";
 import { fill } from "./workloads.ts";
 
@@ -42,14 +42,6 @@ function selfTimes(profile: Profile): [name: string, share: number][] {
   return [...spent]
     .sort(([, a], [, b]) => b - a)
     .map(([name, microseconds]) => [name, microseconds / total]);
-}
-
-function rowNamed(name: string): Row {
-  const row = rows.find((each) => each.name === name);
-  if (row === undefined) {
-    throw new Error(`no such row; there are: ${rows.map((each) => each.name).join(", ")}`);
-  }
-  return row;
 }
 
 async function main(): Promise<void> {

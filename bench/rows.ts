@@ -2,8 +2,10 @@
 
 import { closedLoop, type LoadResult } from "./load/closed-loop.ts";
 import {
+  compact,
   compareAndPut,
   leaseGrant,
+  leaseKeepAlive,
   mixed,
   put,
   range,
@@ -42,7 +44,31 @@ export const rows: readonly Row[] = [
   loop("txn compare and put, 100", 100, compareAndPut),
   loop("lease grant, 100", 100, leaseGrant),
   {
+    name: "lease keep-alive, 100",
+    run: (endpoints, _keys, seconds) => leaseKeepAlive(endpoints, 100, seconds),
+  },
+  {
     name: "watch fan-out, 1000 watchers",
     run: (endpoints, _keys, seconds) => watchFanOut(endpoints, 1000, seconds),
   },
+  {
+    name: "put, 100 while compacting",
+    run: async (endpoints, keys, seconds) => {
+      await compact(endpoints);
+      return putLoop(endpoints, keys, seconds);
+    },
+  },
 ];
+
+function putLoop(endpoints: readonly string[], keys: number, seconds: number): Promise<LoadResult> {
+  return loop("", 100, put).run(endpoints, keys, seconds);
+}
+
+/** Throws when there is none of the name. */
+export function rowNamed(name: string): Row {
+  const row = rows.find((each) => each.name === name);
+  if (row === undefined) {
+    throw new Error(`no such row; there are: ${rows.map((each) => each.name).join(", ")}`);
+  }
+  return row;
+}

@@ -1,27 +1,53 @@
 // npm run bench: Quorate beside etcd in one run.
 //
-// Both clusters run at the same time and take turns, row by row and round by round, so that a
-// noisy machine is noisy for both; the figures are medians of the rounds and what counts is their
-// ratio. Without an `etcd` on the PATH only Quorate's figures are printed.
+// Both clusters run at the same time and take turns, row by row and round by round; the figures
+// are medians of the rounds and what counts is their ratio. Without an `etcd` on the PATH only
+// Quorate's figures are printed.
 //
 //   npm run bench -- --nodes=3 --rounds=5 --seconds=2 --rows=put,range --keys=100000 --json
+//
+// `--all` adds the rows with a million keys and a restart (million.ts), the comparison with what
+// is possible (limits.ts) and the curves (scaling.ts): some 40 minutes. `npm run bench:docs` does
+// that and puts the results into docs/performance.md.
 
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus, totalmem } from "node:os";
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import type { LoadResult } from "./load/closed-loop.ts";
-import { etcdVersion, hasEtcd, System, type SystemName } from "./systems.ts";
-import { printTable, type RowFigures } from "./table.ts";
-import { fill } from "./workloads.ts";
-import { type Row, rows } from "./rows.ts";
 import { clientRows } from "./client-rows.ts";
+import { type LimitFigures, measureLimits } from "./limits.ts";
+import { type Effort, measure, type RowFigures, systemNames, withSystems } from "./measure.ts";
+import { measureMillion, type StoreFigures } from "./million.ts";
+import { type Row, rows } from "./rows.ts";
+import { measureScaling, type Point } from "./scaling.ts";
+import { etcdVersion } from "./systems.ts";
+import { printTable } from "./table.ts";
 
-interface Options {
-  readonly nodes: readonly number[];
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly keys: number;
-  readonly only: readonly string[];
-  readonly json: boolean;
+/** What a run writes as JSON. */
+export interface Results {
+  /** In words. */
+  readonly machine: string;
+  readonly options: Options;
+  readonly figures: readonly RowFigures[];
+  /** Of the largest member after the rows, bytes, by system and number of members. */
+  readonly resident: Readonly<Record<string, number>>;
+  readonly stores: readonly StoreFigures[];
+  readonly limits: LimitFigures;
+  readonly scaling: readonly Point[];
 }
+
+interface Options extends Effort {
+  readonly nodes: readonly number[];
+  readonly only: readonly string[];
+  /** Keys of the large store. */
+  readonly largeKeys: number;
+  readonly all: boolean;
+  readonly json: boolean;
+  readonly out: string;
+}
+
+const noLimits: LimitFigures = { log: [], h2load: undefined };
 
 function readOptions(): Options {
   const { values } = parseArgs({
@@ -31,7 +57,10 @@ function readOptions(): Options {
       seconds: { type: "string", default: "2" },
       keys: { type: "string", default: "100000" },
       rows: { type: "string", default: "" },
+      "large-keys": { type: "string", default: "1000000" },
+      all: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
+      out: { type: "string", default: "" },
     },
   });
   return {
@@ -40,93 +69,76 @@ function readOptions(): Options {
     seconds: Number(values.seconds),
     keys: Number(values.keys),
     only: values.rows === "" ? [] : values.rows.split(","),
+    largeKeys: Number(values["large-keys"]),
+    all: values.all,
     json: values.json,
+    out: values.out,
   };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+/** What a client costs is another question than what a store does: asked only by name. */
+function chosenRows(only: readonly string[]): readonly Row[] {
+  const known = only.length === 0 ? rows : [...rows, ...clientRows];
+  const chosen = known.filter(
+    ({ name }) => only.length === 0 || only.some((part) => name.includes(part)),
+  );
+  if (chosen.length === 0) {
+    const names = [...rows, ...clientRows].map(({ name }) => name);
+    throw new Error(`no such row; there are: ${names.join(", ")}`);
+  }
+  return chosen;
 }
 
-async function measure(
-  row: Row,
-  systems: readonly System[],
-  nodes: number,
-  options: Options,
-): Promise<RowFigures[]> {
-  const results = new Map<SystemName, LoadResult[]>();
-  const cpu = new Map<SystemName, number[]>();
-  for (let round = 0; round < options.rounds; round++) {
-    // The order turns round by round, so that neither always runs on the other's heels.
-    const order = round % 2 === 0 ? systems : [...systems].reverse();
-    for (const system of order) {
-      const before = system.usage().cpuSeconds;
-      const result = await row.run(system.endpoints, options.keys, options.seconds);
-      const spent = system.usage().cpuSeconds - before;
-      results.set(system.name, [...(results.get(system.name) ?? []), result]);
-      cpu.set(system.name, [
-        ...(cpu.get(system.name) ?? []),
-        (spent / Math.max(1, result.requests)) * 1e6,
-      ]);
-    }
-  }
-  return systems.map(({ name }) => {
-    const all = results.get(name) ?? [];
-    return {
-      row: row.name,
-      nodes,
-      system: name,
-      perSecond: median(all.map((r) => r.perSecond)),
-      p50Ms: median(all.map((r) => r.p50Ms)),
-      p99Ms: median(all.map((r) => r.p99Ms)),
-      cpuSecondsPerMillion: median(cpu.get(name) ?? []),
-      errors: all.reduce((sum, r) => sum + r.errors, 0),
-    };
-  });
+function describeMachine(options: Options): string {
+  const { model } = cpus()[0] ?? { model: "unknown processor" };
+  const etcd = systemNames.includes("etcd") ? `, beside ${etcdVersion()}` : "";
+  const memory = Math.round(totalmem() / 2 ** 30);
+  return (
+    `${cpus().length} cores (${model.trim()}), ${memory} GiB, Node.js ${process.version}${etcd}; ` +
+    `medians of ${options.rounds} rounds of ${options.seconds} s.`
+  );
 }
 
 async function main(): Promise<void> {
   const options = readOptions();
-  const names: SystemName[] = hasEtcd() ? ["quorate", "etcd"] : ["quorate"];
-  // What a client costs is another question than what a store does: asked only by name.
-  const chosen = (options.only.length === 0 ? rows : [...rows, ...clientRows]).filter(
-    (row) => options.only.length === 0 || options.only.some((part) => row.name.includes(part)),
-  );
-  if (chosen.length === 0) {
-    throw new Error(
-      `no such row; there are: ${[...rows, ...clientRows].map((row) => row.name).join(", ")}`,
-    );
-  }
+  const chosen = chosenRows(options.only);
   const figures: RowFigures[] = [];
   const resident: Record<string, number> = {};
   for (const nodes of options.nodes) {
-    const systems: System[] = [];
-    try {
-      for (const name of names) {
-        const system = await System.start(name, nodes);
-        systems.push(system);
-        await fill(system.endpoints, options.keys);
-      }
+    await withSystems(nodes, options.keys, async (systems) => {
       for (const row of chosen) {
-        process.stderr.write(`${nodes} node${nodes === 1 ? "" : "s"}: ${row.name}\n`);
-        figures.push(...(await measure(row, systems, nodes, options)));
+        figures.push(...(await measure(row, systems, options)));
       }
       for (const system of systems) {
         resident[`${system.name}, ${nodes} nodes`] = system.usage().residentBytes;
       }
-    } finally {
-      await Promise.all(systems.map((system) => system.stop()));
-    }
+    });
+  }
+  const large = options.all
+    ? await measureMillion(3, { ...options, keys: options.largeKeys })
+    : undefined;
+  const results: Results = {
+    machine: describeMachine(options),
+    options,
+    figures: [...figures, ...(large?.figures ?? [])],
+    resident,
+    stores: large?.stores ?? [],
+    limits: options.all ? await measureLimits(options.rounds, options.seconds) : noLimits,
+    scaling: options.all ? await measureScaling(options, options.largeKeys) : [],
+  };
+  const text = `${JSON.stringify(results, undefined, 2)}\n`;
+  if (options.out !== "") {
+    await mkdir(dirname(options.out), { recursive: true });
+    await writeFile(options.out, text);
   }
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ options, figures, resident }, undefined, 2)}\n`);
+    process.stdout.write(text);
     return;
   }
-  if (names.includes("etcd")) {
-    process.stdout.write(`beside ${etcdVersion()}, ${options.rounds} rounds, medians\n\n`);
-  }
-  printTable(figures, resident);
+  process.stdout.write(`${results.machine}\n\n`);
+  printTable(results);
 }
 
-await main();
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  await main();
+}

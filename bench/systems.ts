@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
@@ -42,12 +42,14 @@ export class System {
   readonly name: SystemName;
   /** The leader's first, so that a row with one request in flight meets the leader of both. */
   endpoints: readonly string[];
+  readonly size: number;
   readonly #nodes: readonly Node[];
   readonly #directory: string;
   readonly #flags: readonly string[];
   /** For Node itself, such as --cpu-prof. */
   readonly #nodeFlags: readonly string[];
   #children: ChildProcess[] = [];
+  #peakResidentBytes = 0;
 
   private constructor(
     name: SystemName,
@@ -57,6 +59,7 @@ export class System {
     nodeFlags: readonly string[],
   ) {
     this.name = name;
+    this.size = nodes.length;
     this.#nodes = nodes;
     this.#directory = directory;
     this.#flags = flags;
@@ -98,11 +101,14 @@ export class System {
         "--log-level=error",
         ...(this.name === "etcd" ? ["--logger=zap"] : this.#flags),
       ];
-      return this.name === "etcd"
-        ? spawn("etcd", flags, { stdio: "ignore" })
-        : spawn(process.execPath, [...this.#nodeFlags, serverScript, ...flags], {
-            stdio: "ignore",
-          });
+      const said = openSync(join(this.#directory, `${node.name}.log`), "a");
+      const [command, args] =
+        this.name === "etcd"
+          ? ["etcd", flags]
+          : [process.execPath, [...this.#nodeFlags, serverScript, ...flags]];
+      const child = spawn(command, args, { stdio: ["ignore", said, said] });
+      closeSync(said);
+      return child;
     });
     await this.firstAnswer();
     this.endpoints = await leaderFirst(this.endpoints);
@@ -125,12 +131,31 @@ export class System {
   usage(): Usage {
     let cpuSeconds = 0;
     let residentBytes = 0;
-    for (const child of this.#children) {
+    for (const [i, child] of this.#children.entries()) {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(`member ${i + 1} of ${this.name} has ended: ${this.#lastWords(i)}`);
+      }
       const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ");
       cpuSeconds += (Number(fields?.[11]) + Number(fields?.[12])) / ticksPerSecond;
       residentBytes = Math.max(residentBytes, Number(fields?.[21]) * pageBytes);
     }
+    this.#peakResidentBytes = Math.max(this.#peakResidentBytes, residentBytes);
     return { cpuSeconds, residentBytes };
+  }
+
+  #lastWords(member: number): string {
+    const name = this.#nodes[member]?.name ?? "";
+    return readFileSync(join(this.#directory, `${name}.log`), "utf8").slice(-2_000);
+  }
+
+  /** The most that any member ever took, as far as the kernel remembers and `usage` has seen. */
+  get peakResidentBytes(): number {
+    let peak = this.#peakResidentBytes;
+    for (const child of this.#children) {
+      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+      peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024);
+    }
+    return peak;
   }
 
   /** The process that led when the members were started. */
@@ -202,7 +227,7 @@ async function answers(endpoint: string, message: Uint8Array): Promise<boolean> 
   return result;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

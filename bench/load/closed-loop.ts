@@ -70,7 +70,7 @@ export async function closedLoop(options: LoadOptions): Promise<LoadResult> {
   return summarize(latencies, errors, seconds);
 }
 
-function summarize(latencies: number[], errors: number, seconds: number): LoadResult {
+export function summarize(latencies: number[], errors: number, seconds: number): LoadResult {
   const sorted = Float64Array.from(latencies).sort();
   const at = (share: number): number =>
     sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
