@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { toLogIndex, utf8 } from "../../src/base/index.ts";
 import type { CallContext } from "../../src/grpc/index.ts";
+import { rpcPath, rpcTable } from "../../src/api/index.ts";
 import { Callers } from "../../src/api/callers.ts";
 import { HeldStream } from "../../src/api/held-stream.ts";
 import { parseSimpleToken } from "../../src/api/simple-token.ts";
@@ -108,6 +109,38 @@ describe("the caller", () => {
       expect(callers.isAhead(call({ token: known })), known).toBe(false);
     }
     expect(callers.isAhead(call())).toBe(false);
+  });
+});
+
+describe("while authentication is on", () => {
+  const userToken = "abcdefghijklmnop.12";
+  const unary = rpcTable.filter(({ kind }) => kind === "unary");
+  const guarded = unary.filter(({ access }) => access === "login" || access === "root");
+  const rootOnly = unary.filter(({ access }) => access === "root");
+
+  function enabled(): ReturnType<typeof makeWorld> {
+    const world = makeWorld();
+    enable(world.node);
+    world.node.auth.issueToken("user", storedOf(userToken), world.node.auth.revision);
+    return world;
+  }
+
+  it("nobody in particular may call anything about leases, members, users or this member", async () => {
+    const world = enabled();
+    expect(guarded.length).toBeGreaterThan(25);
+    for (const rpc of guarded) {
+      const called = world.call(rpcPath(rpc), new Uint8Array(0));
+      await expect(called, rpcPath(rpc)).rejects.toMatchObject({ code: "userEmpty" });
+    }
+  });
+
+  it("a user who is not root may not call what only root may", async () => {
+    const world = enabled();
+    expect(rootOnly.length).toBeGreaterThan(15);
+    for (const rpc of rootOnly) {
+      const called = world.call(rpcPath(rpc), new Uint8Array(0), { token: userToken });
+      await expect(called, rpcPath(rpc)).rejects.toMatchObject({ code: "permissionDenied" });
+    }
   });
 });
 

@@ -2,7 +2,7 @@
 // sources and plays lives until one fails, or runs the tests that are to find it. A mutant that
 // survives fails the run.
 
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -34,7 +34,7 @@ function change(copy: string, { file, find, replace }: Change): void {
   );
 }
 
-function plant(mutant: Mutant): string {
+function copySources(): string {
   const copy = mkdtempSync(join(tmpdir(), "quorate-mutant-"));
   for (const folder of ["src", "test", "proto"]) {
     cpSync(join(root, folder), join(copy, folder), { recursive: true });
@@ -43,18 +43,14 @@ function plant(mutant: Mutant): string {
     cpSync(join(root, name), join(copy, name));
   }
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-  try {
-    change(copy, mutant);
-    if (mutant.also !== undefined) {
-      change(copy, mutant.also);
-    }
-    const compiler = join(root, "node_modules/typescript/bin/tsc");
-    execFileSync(process.execPath, [compiler, "-p", join(copy, "test/sim/tsconfig.json")]);
-  } catch (error) {
-    rmSync(copy, { recursive: true });
-    throw error;
-  }
   return copy;
+}
+
+function plant(copy: string, mutant: Mutant): void {
+  change(copy, mutant);
+  if (mutant.also !== undefined) {
+    change(copy, mutant.also);
+  }
 }
 
 function run(
@@ -77,6 +73,8 @@ function run(
 
 /** Plays lives until one fails. */
 async function hunt(copy: string, seeds: number, jobs: string): Promise<Outcome> {
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  await run(copy, [compiler, "-p", join(copy, "test/sim/tsconfig.json")]);
   const main = join(copy, "build/sim/test/sim/main.js");
   const range = ["--seeds", `1..${seeds}`];
   const args = [main, "--no-corpus", "--until-failure", "--jobs", jobs, ...range];
@@ -87,14 +85,33 @@ async function hunt(copy: string, seeds: number, jobs: string): Promise<Outcome>
   return { lives, failure: (found?.[2] ?? shortfall).slice(0, widthMax) };
 }
 
-/** Runs the tests that are to find it. */
-async function test(copy: string, suite: string): Promise<Outcome> {
+/** The first of these tests that fails; undefined when all pass. */
+async function failing(copy: string, suite: string): Promise<string | undefined> {
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
   const { code, output } = await run(copy, [vitest, "run", "--no-color", ...suite.split(" ")]);
-  const found = /^ FAIL {2}(.*)$/m.exec(output);
-  return found === null || code === 0
-    ? { lives: undefined, failure: output.slice(-200) }
-    : { lives: "tests", failure: (found[1] ?? "").slice(0, widthMax) };
+  return code === 0 ? undefined : (/^ FAIL {2}(.*)$/m.exec(output)?.[1] ?? output.slice(-200));
+}
+
+/** Plants it and hunts it; tests that are to find it must pass without it. */
+async function outcomeOf(mutant: Mutant, seeds: number, jobs: string): Promise<Outcome> {
+  const copy = copySources();
+  try {
+    if (mutant.suite === undefined) {
+      plant(copy, mutant);
+      return await hunt(copy, seeds, jobs);
+    }
+    const before = await failing(copy, mutant.suite);
+    if (before !== undefined) {
+      return { lives: undefined, failure: `fails without it as well: ${before}` };
+    }
+    plant(copy, mutant);
+    const failure = await failing(copy, mutant.suite);
+    return failure === undefined
+      ? { lives: undefined, failure: "the tests pass" }
+      : { lives: "tests", failure: failure.slice(0, widthMax) };
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 }
 
 async function main(): Promise<boolean> {
@@ -110,12 +127,7 @@ async function main(): Promise<boolean> {
   process.stdout.write("mutant                       lives  how it was found\n");
   for (const mutant of mutants) {
     if (only === undefined || only.includes(mutant.name)) {
-      const copy = plant(mutant);
-      const { lives, failure } =
-        mutant.suite === undefined
-          ? await hunt(copy, Number(values.seeds), values.jobs)
-          : await test(copy, mutant.suite);
-      rmSync(copy, { recursive: true });
+      const { lives, failure } = await outcomeOf(mutant, Number(values.seeds), values.jobs);
       survivors += lives === undefined ? 1 : 0;
       const count = String(lives ?? "none").padStart(6);
       process.stdout.write(`${mutant.name.padEnd(28)}${count}  ${failure}\n`);

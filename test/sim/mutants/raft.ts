@@ -172,13 +172,6 @@ export const raftMutants: readonly Mutant[] = [
     replace: "if (isPromotion(step) && step.memberId === 0n) {",
   },
   {
-    name: "snapshot-overtakes-apply",
-    bug: "a snapshot goes in while entries are applied, or another is put in place",
-    file: "src/raft/follower.ts",
-    find: "if (core.log.applied === core.log.handedOut) {\n      this.#install(message);",
-    replace: "if (core.log.applied >= 0) {\n      this.#install(message);",
-  },
-  {
     name: "snapshot-without-members",
     bug: "a snapshot does not bring its membership",
     file: "src/raft/follower.ts",
