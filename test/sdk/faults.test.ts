@@ -190,7 +190,7 @@ it("keeps its promises while members are killed and links cut", async () => {
     `${writes.acknowledged.size} acknowledged, ${writes.uncertain.size} uncertain, ` +
       `${writes.failed.size} failed; ${leases} leases, ${checks} checks of them`,
   );
-  expect(writes.acknowledged.size).toBeGreaterThan(100);
+  expect(writes.acknowledged.size).toBeGreaterThan(20);
   expect(writes.uncertain.size).toBeGreaterThan(0);
   expect(leases).toBeGreaterThan(1);
 }, 120_000);
