@@ -4,6 +4,7 @@
 // opens with what it promises and what it costs:
 //
 //   locks.ts, elections.ts   one holder at a time, with fencing tokens (both on contender.ts)
+//   barriers.ts              a gate for many, and one that opens when enough have come
 //   cache.ts                 a copy of a range, read without a round trip
 //   discovery.ts             instances register, clients follow; grpc-resolver.ts for grpc-js
 //   sessions.ts              with a time to live; express-sessions.ts, fastify-sessions.ts
@@ -20,6 +21,7 @@
 // Limits: clocks that run at different speeds endanger "one at a time"; fencing tokens do not rest
 // on clocks.
 
+export { Barrier, enterTogether, Together } from "./barriers.ts";
 export {
   Cache,
   type CacheChange,
