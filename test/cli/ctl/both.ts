@@ -1,7 +1,7 @@
 // One command line through Debian's etcdctl and through quoratectl, on the same server: what each
 // printed and how it exited, with what cannot be equal taken out.
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { runControl } from "../../../src/cli/ctl/main.ts";
 import { MemoryIo } from "../../support/memory-io.ts";
 
@@ -40,6 +40,26 @@ function cleanEnvironment(): Record<string, string | undefined> {
 
 /** Lines that etcdctl's client logs among its errors. */
 const logged = /^(?:\{"level".*|\S+ \S+ [WC] \| pkg\/flags: .*|stty: .*)\n/gm;
+
+/** As `etcdctl`, while other things go on. */
+export function etcdctlBeside(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  const env = { ...cleanEnvironment(), ETCDCTL_API: "3", ...options.env };
+  return new Promise((resolve, reject) => {
+    const child = spawn("etcdctl", args, { env, timeout: 20_000 });
+    let out = "";
+    let err = "";
+    child.stdout.setEncoding("latin1").on("data", (chunk: string) => {
+      out += chunk;
+    });
+    child.stderr.setEncoding("latin1").on("data", (chunk: string) => {
+      err += chunk;
+    });
+    child.stdin.on("error", () => {});
+    child.stdin.end(options.input ?? "");
+    child.once("error", reject);
+    child.once("close", (exit) => resolve({ exit, out, err: err.replaceAll(logged, "") }));
+  });
+}
 
 export function etcdctl(args: readonly string[], options: RunOptions = {}): Outcome {
   const { status, stdout, stderr } = spawnSync("etcdctl", args, {

@@ -21,19 +21,19 @@ export interface Row extends RunOptions {
 
 type Extras = Omit<Row, "command" | "args">;
 
+/** What all but the first of some rows are run in: in the others they all do alike. */
+const commonForms: readonly Form[] = ["simple", "fields", "json"];
+
 /** Rows of a command; a line is its words behind the command, separated by single spaces. */
 function rows(
   command: string,
   lines: readonly (string | readonly string[])[],
   extras: Extras = {},
 ) {
-  return lines.map((line): Row => {
-    const words = typeof line === "string" ? line.split(" ").filter((word) => word !== "") : line;
-    return {
-      command,
-      args: [...command.split(" ").filter((word) => word !== ""), ...words],
-      ...extras,
-    };
+  const wordsOf = (text: string): string[] => text.split(" ").filter((word) => word !== "");
+  return lines.map((line, index): Row => {
+    const args = [...wordsOf(command), ...(typeof line === "string" ? wordsOf(line) : line)];
+    return { command, args, ...(index === 0 ? {} : { forms: commonForms }), ...extras };
   });
 }
 

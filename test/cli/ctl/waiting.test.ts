@@ -1,11 +1,16 @@
 // Commands that go on until something happens, run as processes: watch with commands and lines,
 // lock, elect, keep-alive. Both programs go through the same scenes on the same server.
 
+import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { checkPerf } from "../../../src/cli/ctl/check.ts";
+import { Context } from "../../../src/cli/ctl/context.ts";
+import { environmentLayer, Settings } from "../../../src/cli/ctl/settings.ts";
 import { type Client, connect, keyBytes, oneKey, prefixRange } from "../../../src/client/index.ts";
+import { MemoryIo } from "../../support/memory-io.ts";
 import { ClusterProcesses } from "../../support/processes.ts";
 import { hasEtcdctl, type Outcome } from "./both.ts";
-import { Running, type Tool } from "./running.ts";
+import { commandOf, Running, type Tool } from "./running.ts";
 
 let cluster: ClusterProcesses;
 let client: Client;
@@ -128,6 +133,74 @@ describe.skipIf(!hasEtcdctl)("watch", () => {
   });
 });
 
+describe("watch", () => {
+  it("goes on after its server was killed, and neither repeats nor skips an event", async () => {
+    const { header } = await client.put({ key: keyBytes("cut"), value: keyBytes("0") });
+    const revision = header?.revision ?? 0;
+    using watch = start("quoratectl", "watch", "cut", `--rev=${revision}`, "-w", "json");
+    await watch.until(`"mod_revision":${revision},`);
+    const [member] = cluster.members;
+    await member?.stop("SIGKILL");
+    await member?.start();
+    for (let value = 1; value <= 20; value++) {
+      await client.put({ key: keyBytes("cut"), value: keyBytes(String(value)) });
+    }
+    await watch.until(`"mod_revision":${revision + 20},`);
+    const seen = [...watch.out.matchAll(/"mod_revision":(\d+)/g)].map(([, text]) => Number(text));
+    expect(seen).toEqual(Array.from({ length: 21 }, (_, index) => revision + index));
+  }, 60_000);
+});
+
+describe.skipIf(!hasEtcdctl)("any bytes", () => {
+  it("go in by words or standard input, and come out again", async () => {
+    const program = commandOf("quoratectl").join(" ");
+    const shell = (script: string): Buffer =>
+      spawnSync("sh", ["-c", script], { env: { ...process.env, ...env, ETCDCTL_API: "3" } }).stdout;
+    const key = String.raw`"$(printf 'k\377\200x')"`;
+    const all = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256));
+    expect(shell(`${program} put ${key} "$(printf '\\376 v')"`).toString()).toBe("OK\n");
+    expect([...shell(`${program} get ${key}`)]).toEqual([...shell(`etcdctl get ${key}`)]);
+    expect(shell(`etcdctl get ${key} --print-value-only`)).toEqual(
+      Buffer.from([0xfe, 0x20, 0x76, 0x0a]),
+    );
+    const { stdout } = spawnSync(
+      process.execPath,
+      [...commandOf("quoratectl").slice(1), "put", "all"],
+      {
+        env: { ...process.env, ...env },
+        input: all,
+      },
+    );
+    expect(stdout.toString()).toBe("OK\n");
+    const got = shell(`${program} get all --print-value-only`);
+    expect(got).toEqual(Buffer.concat([all, Buffer.from("\n")]));
+    expect(shell("etcdctl get all --print-value-only")).toEqual(got);
+  });
+});
+
+describe("check perf", () => {
+  it("judges what it measured, and leaves nothing behind", async () => {
+    const io = new MemoryIo();
+    const settings = new Settings([environmentLayer("ETCDCTL_", env)]);
+    const context = new Context(settings, env, io);
+    await context.prepare();
+    const argv = { "auto-compact": true, "auto-defrag": true };
+    const failed = await checkPerf(context, argv, 1_500).then(
+      () => false,
+      () => true,
+    );
+    context.close();
+    const lines = io.out.trimEnd().split("\n");
+    expect(lines[0]).toMatch(/^Compacting with revision \d+$/);
+    expect(lines[3]).toMatch(/^Defragmented "127/);
+    expect(lines[4]).toMatch(/: Throughput (?:is|too low:) \d+ writes\/s$/);
+    expect(lines[5]).toMatch(/Slowest request took (?:too long: )?\d+\.\d{6}s$/);
+    expect(lines[6]).toMatch(/Stddev (?:is|too high:) \d+\.\d{6}s$/);
+    expect(lines[7]).toBe(failed ? "FAIL" : "PASS");
+    expect((await client.range(prefixRange("/etcdctl-check-perf/"))).count).toBe(0);
+  });
+});
+
 describe.skipIf(!hasEtcdctl)("lock", () => {
   it("holds until it is interrupted, and is taken by whoever waits", async () => {
     const tools = ["etcdctl", "quoratectl"] as const;
@@ -208,9 +281,9 @@ describe.skipIf(!hasEtcdctl)("elect", () => {
 describe.skipIf(!hasEtcdctl)("lease keep-alive", () => {
   it("renews until the lease is gone", async () => {
     await expectSame(async (tool) => {
-      await client.leaseGrant({ id: 0x77n, ttl: 2 });
+      await client.leaseGrant({ id: 0x77n, ttl: 9 });
       using renewal = start(tool, "lease", "keep-alive", "77");
-      await renewal.until(/keepalived with TTL\(2\)\n[^]*keepalived/);
+      await renewal.until("keepalived with TTL(9)\n");
       await client.leaseRevoke(0x77n);
       const { exit, out, err } = await renewal.end();
       return { exit, err, lines: [...new Set(out.split("\n"))] };
