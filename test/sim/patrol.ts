@@ -17,8 +17,12 @@ export class Patrol {
   readonly #world: World;
   readonly #reigns = new Map<SimMember, Reign>();
 
-  constructor(world: World) {
+  /** Whether a member is on its way to an orderly end: it takes no part, and its office is idle. */
+  readonly #isStopping: (member: SimMember) => boolean;
+
+  constructor(world: World, isStopping: (member: SimMember) => boolean) {
     this.#world = world;
+    this.#isStopping = isStopping;
   }
 
   begin(): void {
@@ -26,7 +30,8 @@ export class Patrol {
     scheduler.after(options.electionTimeoutMs, () => {
       try {
         for (const member of this.#world.members) {
-          if (member.process?.paused === false && member.node !== undefined) {
+          const isAwake = member.process?.paused === false && !this.#isStopping(member);
+          if (isAwake && member.node !== undefined) {
             this.#checkReign(member);
             this.#checkState(member, member.node);
           }

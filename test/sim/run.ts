@@ -100,7 +100,7 @@ export class Life {
   async play(): Promise<Report> {
     const world = this.#world;
     this.#nemesis.begin();
-    new Patrol(world).begin();
+    new Patrol(world, (member) => this.#nemesis.isStopping(member)).begin();
     for (const each of [...this.#clients, ...this.#watchers]) {
       each.begin();
     }
