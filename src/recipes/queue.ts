@@ -21,7 +21,15 @@
 // work, and a few more.
 
 import { randomBytes } from "node:crypto";
-import { type Codec, type Condition, type Entry, json, type Lease, type Quorate, text } from "../sdk/index.ts";
+import {
+  type Codec,
+  type Condition,
+  type Entry,
+  json,
+  type Lease,
+  type Quorate,
+  text,
+} from "../sdk/index.ts";
 import { type AnyStore, HoldLostError } from "./contender.ts";
 import { OnceWriter } from "./once-writer.ts";
 import { anyOf, untilAnswered } from "./patience.ts";
@@ -40,7 +48,20 @@ export interface PushOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface TakeOptions {
+  /** Gives up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Found<V> {
+  readonly item: QueueItem<V> | undefined;
+  /** What was looked at. */
+  readonly revision: number;
+}
+
 const ttlSecondsDefault = 10;
+const priorityDigits = 5;
+const revisionDigits = 16;
 const priorityDefault = 100;
 const priorityMax = 65_535;
 /** Items read beyond those in work: others may take the first ones meanwhile. */
@@ -158,36 +179,59 @@ export class Queue<V = unknown> implements AsyncDisposable {
     // A push that begins after another has ended reads a revision at least as large as that of the
     // other's item, which is larger than the one in the other's key.
     const { revision } = await untilAnswered(
-      (call) => this.#store.range({ prefix: "items/" }, { limit: 1, ...call }).page(),
+      (call) => this.#store.txn().do(this.#store.op.get("items/")).commit(call),
       signal,
     );
-    const id = `${padNumber(priority, 5)}/${padNumber(revision, 16)}-${randomBytes(8).toString("hex")}`;
-    const key = `items/${id}`;
-    const operations = [this.#items.op.put(key, value)];
-    await this.#writer.commit({ conditions: [], operations, otherwise: key }, signal);
+    const place = `${padNumber(priority, priorityDigits)}/${padNumber(revision, revisionDigits)}`;
+    const id = `${place}-${randomBytes(8).toString("hex")}`;
+    const operations = [this.#items.op.put(`items/${id}`, value)];
+    await this.#writer.commit({ conditions: [], operations, otherwise: `items/${id}` }, signal);
     return id;
   }
 
-  /** Waits for an item and makes it this worker's. */
-  async take(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<QueueItem<V>> {
-    const { signal } = options;
+  /** Waits for an item and makes it this worker's. Also rejects with InvalidValueError. */
+  async take(options: TakeOptions = {}): Promise<QueueItem<V>> {
+    for (;;) {
+      const found = await this.#tryTake(options.signal);
+      if (found.item !== undefined) {
+        return found.item;
+      }
+      await this.#untilChanged(found.revision, options.signal);
+    }
+  }
+
+  /** The same when there is an item that nobody has; else undefined. */
+  async tryTake(options: TakeOptions = {}): Promise<QueueItem<V> | undefined> {
+    return (await this.#tryTake(options.signal)).item;
+  }
+
+  /** How many items there are, in work or not. */
+  size(options: TakeOptions = {}): Promise<number> {
+    const range = { prefix: "items/" };
+    return untilAnswered((call) => this.#store.count(range, call), options.signal);
+  }
+
+  /** Gives up what pushing needs; items that were taken stay taken. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#writer[Symbol.asyncDispose]();
+  }
+
+  async #tryTake(signal: AbortSignal | undefined): Promise<Found<V>> {
     let lease: Lease | undefined;
     try {
       for (;;) {
         const { free, revision } = await untilAnswered((call) => this.#look(call), signal);
         if (free === undefined) {
-          await this.#change(revision, signal);
-          continue;
+          await lease?.[Symbol.asyncDispose]();
+          return { item: undefined, revision };
         }
         if (lease?.alive !== true) {
-          lease = await untilAnswered(
-            (call) => this.#store.lease({ ttlSeconds: this.#ttlSeconds, ...call }),
-            signal,
-          );
+          const ttlSeconds = this.#ttlSeconds;
+          lease = await untilAnswered((call) => this.#store.lease({ ttlSeconds, ...call }), signal);
         }
         const item = await this.#claim(free, lease, signal);
         if (item !== undefined) {
-          return item;
+          return { item, revision };
         }
       }
     } catch (error) {
@@ -196,12 +240,80 @@ export class Queue<V = unknown> implements AsyncDisposable {
     }
   }
 
-  /** The same when there is one now; else undefined. */
-  async tryTake(
-    options: { readonly signal?: AbortSignal | undefined } = {},
+  /** The first item that nobody has. */
+  async #look(call: CallOptions): Promise<{ readonly free?: string; readonly revision: number }> {
+    for (let limit = spareItems; ; ) {
+      const done = await this.#store
+        .txn()
+        .do(
+          this.#store.op.list({ prefix: "claims/" }),
+          this.#store.op.list({ prefix: "items/" }, { limit }),
+        )
+        .commit(call);
+      const { revision } = done;
+      const [claims, items] = done.succeeded ? done.results : [];
+      const taken = new Set(claims?.entries.map(({ key }) => key.slice("claims/".length)));
+      const ids = items?.entries.map(({ key }) => key.slice("items/".length)) ?? [];
+      const free = ids.find((id) => !taken.has(id));
+      if (free !== undefined) {
+        return { free, revision };
+      }
+      if (ids.length < limit) {
+        return { revision };
+      }
+      limit = taken.size + spareItems;
+    }
+  }
+
+  /** The item, unless somebody else was quicker. */
+  async #claim(
+    id: string,
+    lease: Lease,
+    signal: AbortSignal | undefined,
   ): Promise<QueueItem<V> | undefined> {
-    const { free } = await untilAnswered((call) => this.#look(call), options.signal);
-    return free === undefined ? undefined : await this.take(options);
+    const store = this.#store;
+    const [item, claim] = [`items/${id}`, `claims/${id}`];
+    const holder = lease.id.toString(16);
+    const done = await untilAnswered(
+      (call) =>
+        store
+          .txn()
+          .if(store.when(item).exists(), store.when(claim).absent())
+          .do(store.op.put(claim, holder, { lease }), this.#items.op.get(item))
+          .else(store.op.get(claim), this.#items.op.get(item))
+          .commit(call),
+      anyOf(signal, lease.signal),
+    );
+    const [, entry] = done.results;
+    if (entry === undefined) {
+      return undefined;
+    }
+    if (done.succeeded) {
+      return new QueueItem(store, id, entry.value, done.revision, lease);
+    }
+    // A claim with this lease is ours: only the answer was lost.
+    const [claimed] = done.results;
+    return claimed?.value === holder
+      ? new QueueItem(store, id, entry.value, claimed.createRevision, lease)
+      : undefined;
+  }
+
+  /** Resolves when an item came, or one was given back or lost, after `revision`; or may have. */
+  async #untilChanged(revision: number, signal: AbortSignal | undefined): Promise<void> {
+    const range = { prefix: "" };
+    await using watch = this.#store.watch(range, { fromRevision: revision + 1, signal });
+    try {
+      for await (const { kind, key } of watch) {
+        if (key.startsWith(kind === "put" ? "items/" : "claims/")) {
+          return;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof CompactedError)) {
+        throw error;
+      }
+    }
+    signal?.throwIfAborted();
   }
 }
 
