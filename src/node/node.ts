@@ -328,11 +328,19 @@ export class QuorateNode implements NodeHandle {
     return this.#stopping;
   }
 
-  async #stop(): Promise<void> {
+  /**
+   * Gives leadership to another member, if this one leads and there is one to take it; never
+   * rejects. This member goes on meanwhile and after: what it is asked is passed on to its successor.
+   */
+  async handOver(): Promise<void> {
     if (!this.#failed) {
       await this.#leases.handOver();
       await this.#leadership.handOver();
     }
+  }
+
+  async #stop(): Promise<void> {
+    await this.handOver();
     this.#tickTimer?.cancel();
     this.#scrubber.stop();
     this.#hashes.stop();

@@ -2,6 +2,7 @@
 // port. The only place that knows all of them.
 
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Api, createApi } from "../api/index.ts";
 import { MetricsRegistry, requestOverheadBytes, SeededRng } from "../base/index.ts";
 import type { Clock, Logger, Rng, Timer } from "../base/index.ts";
@@ -24,6 +25,8 @@ import { quorateVersion } from "./version.ts";
 
 /** How long calls and connections may take to end when the server stops, milliseconds. */
 const drainMs = 2_000;
+/** How much of it the node waits for; streams do not end by themselves. */
+const answerMs = 500;
 
 /** What differs between the ways to run a server. */
 export interface ServerParts {
@@ -265,12 +268,17 @@ export class MemberServer {
     }
   }
 
-  /** The node goes first: it hands leadership over while calls still drain. */
+  /**
+   * Leadership goes first, while everything still works: clients are sent away only when there is a
+   * leader to go to, and what they have asked for by then is answered.
+   */
   async #stop(): Promise<void> {
     this.#compaction?.stop();
     this.#api.shutdown();
+    await this.#node.handOver();
     this.#http.close();
     const drained = this.#ports.close(drainMs);
+    await Promise.race([drained, sleep(answerMs, undefined, { ref: false })]);
     await this.#node.stop();
     await drained;
   }
