@@ -13,7 +13,7 @@ import { type Environment, globalFlags, variableOf } from "./settings.ts";
 import { settingsOf } from "./settings-of.ts";
 import type { Verb } from "./verb.ts";
 import { verbs } from "./verbs.ts";
-import { nameVerb } from "./words.ts";
+import { firstWord, nameVerb } from "./words.ts";
 
 const helpFlag: ReadFlag = { name: "help", short: "h", kind: "bool" };
 
@@ -34,10 +34,11 @@ export async function runControl(
 }
 
 async function run(args: readonly string[], environment: Environment, io: Io): Promise<void> {
-  if (args[0] === "help") {
-    return printHelp(args.slice(1), io);
+  const first = firstWord(args, globalFlags);
+  if (first === "help") {
+    return printHelp(args.slice(args.indexOf("help") + 1), io);
   }
-  if (args[0] === "options") {
+  if (first === "options") {
     return io.write(await globalFlagsText(io));
   }
   const { path, verb, rest } = nameVerb(args, verbs, [...globalFlags, helpFlag]);

@@ -17,6 +17,7 @@ import {
 import { callText, CommandError, exitCodes, systemText } from "./failure.ts";
 import { sizeText } from "./go-text.ts";
 import type { Progress } from "./progress.ts";
+import { checkStop } from "./session.ts";
 import { boolFlag, type Verb, valueFlag } from "./verb.ts";
 
 const hashBytes = 32;
@@ -80,7 +81,9 @@ async function download(
   const hash = createHash("sha256");
   let sizeBytes = 0;
   let last = new Uint8Array(0);
+  const stop = context.io.interruption();
   for await (const { blob, remainingBytes } of context.client.snapshot(endpoint)) {
+    checkStop(stop);
     // The hash is the last 32 bytes; whichever may be of it are held back.
     const held = Buffer.concat([last, blob]);
     const end = Math.max(0, held.length - hashBytes);

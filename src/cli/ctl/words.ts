@@ -41,6 +41,18 @@ function takesNext(arg: string, flags: readonly ReadFlag[]): boolean {
   return flag !== undefined && flag.kind !== "bool";
 }
 
+/** The first word that is no flag and belongs to none; undefined when there is none. */
+export function firstWord(args: readonly string[], flags: readonly ReadFlag[]): string | undefined {
+  for (let at = 0; at < args.length && args[at] !== "--"; at++) {
+    const arg = args[at] ?? "";
+    if (!arg.startsWith("-") || arg.length === 1) {
+      return arg;
+    }
+    at += takesNext(arg, flags) ? 1 : 0;
+  }
+  return undefined;
+}
+
 /** Fails with CommandError for a word that names nothing. */
 export function nameVerb(
   args: readonly string[],

@@ -81,6 +81,8 @@ describe("help", () => {
       [[], "quoratectl get"],
       [["lease"], "quoratectl lease grant"],
       [["--help"], "quoratectl get"],
+      [["-w", "json", "help", "lease"], "quoratectl lease grant"],
+      [["options"], "--write-out"],
     ] as const) {
       const { exit, out } = await quoratectl(args);
       expect(exit).toBe(0);
