@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SeededRng } from "../../src/base/index.ts";
+import { connect, keyBytes } from "../../src/client/index.ts";
 import { PutRequest, PutResponse } from "../../src/wire/index.ts";
 import { EtcdServer, etcdInstalled } from "../etcd-snapshot/etcd-tools.ts";
 import { writeHistory } from "../etcd-snapshot/history.ts";
@@ -121,6 +122,42 @@ describe.skipIf(!etcdInstalled())("between Quorate and etcd 3.4", () => {
       expect(here).toContain(pair.split("=")[0]);
     }
   }, 120_000);
+
+  test("--once has everything that was there when it began, deletes too", async () => {
+    await using etcd = await EtcdServer.start(join(directory, "etcd-once"));
+    const checkpoint = join(directory, "once.mirror");
+    const client = connect({ endpoints: [etcd.endpoint] });
+    const change = async (round: number): Promise<number> => {
+      let revision = 0;
+      for (let i = 0; i < 60; i++) {
+        const key = keyBytes(`key/${(round * 37 + i * 7) % 90}`);
+        const { header } =
+          i % 3 === 2
+            ? await client.deleteRange({ key })
+            : await client.put({ key, value: keyBytes(`${round} ${i}`) });
+        revision = header?.revision ?? 0;
+      }
+      return revision;
+    };
+    let newest = await change(0);
+    for (let round = 0; round < 4; round++) {
+      await printed([
+        ...[`--endpoints=${etcd.endpoint}`, "make-mirror", "--once", "--prefix=key/"],
+        ...["--dest-prefix=once/", `--checkpoint=${checkpoint}`, member.endpoint],
+      ]);
+      expect(await pairs(member.endpoint, "once/")).toEqual(await pairs(etcd.endpoint, "key/"));
+      const { revision, copyFrom } = JSON.parse(readFileSync(checkpoint, "utf8")) as {
+        revision: number;
+        copyFrom: unknown;
+      };
+      expect({ revision, copyFrom }).toEqual({ revision: newest, copyFrom: null });
+      newest = await change(round + 1);
+    }
+    const args = [`--endpoints=${etcd.endpoint}`, "make-mirror", "--once", "--rev=1"];
+    await printed([...args, "--prefix=key/", "--dest-prefix=first/", member.endpoint]);
+    expect(await pairs(member.endpoint, "first/")).toEqual(await pairs(etcd.endpoint, "key/"));
+    client.close();
+  }, 90_000);
 
   test("get --stream prints what get prints, with etcd piece by piece", async () => {
     await using etcd = await EtcdServer.start(join(directory, "etcd-stream"));

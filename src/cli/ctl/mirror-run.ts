@@ -1,12 +1,25 @@
 // The run of a mirror: the copy, then the changes.
 
 import { utf8 } from "../../base/index.ts";
-import { type Client, CompactedError, prefixRange, type Watcher } from "../../client/index.ts";
-import { type KeyValue, type RequestOp, DeleteRangeRequest, PutRequest } from "../../wire/index.ts";
+import {
+  type Client,
+  ClientError,
+  CompactedError,
+  prefixRange,
+  type Watcher,
+} from "../../client/index.ts";
+import {
+  type KeyValue,
+  type RangeResponse,
+  type RequestOp,
+  DeleteRangeRequest,
+  PutRequest,
+} from "../../wire/index.ts";
 import { EventType, type WatchResponse } from "../../wire/index.ts";
 import type { Context } from "./context.ts";
 import { CommandError, exitCodes, orFail } from "./failure.ts";
 import { Destination } from "./mirror-destination.ts";
+import { changesBetween } from "./mirror-catch-up.ts";
 import { type MirrorIdentity, type MirrorPoint } from "./mirror-state.ts";
 import { readMirrorState, writeMirrorState } from "./mirror-state.ts";
 import { countKeys, keyAfter, type KeySpan, readPages } from "./pages.ts";
@@ -62,7 +75,7 @@ export class Mirror {
     try {
       const start = await this.#start();
       const copied = start.copyFrom === undefined ? start.revision : await this.#copy(start);
-      await this.#follow(copied);
+      await (this.#options.endsWhenInStep ? this.#catchUp(copied) : this.#follow(copied));
     } catch (error) {
       if (!this.#interrupted.aborted || error instanceof CommandError) {
         throw error;
@@ -96,7 +109,7 @@ export class Mirror {
     const total = await countKeys(this.#source, span);
     let { revision } = start;
     let done = 0;
-    for await (const page of readPages(this.#source, { ...span, revision })) {
+    for await (const page of this.#pages(span, revision)) {
       this.#interrupted.throwIfAborted();
       revision ||= page.header?.revision ?? 0;
       await this.#destination.putAll(page.kvs.map((pair) => this.#putOf(pair)));
@@ -112,6 +125,14 @@ export class Mirror {
     }
     await this.#save({ revision, copyFrom: undefined }, true);
     return revision;
+  }
+
+  async *#pages(span: KeySpan, revision: number): AsyncGenerator<RangeResponse, void> {
+    try {
+      yield* readPages(this.#source, { ...span, revision });
+    } catch (error) {
+      throw revision > 0 && isCompacted(error) ? forgotten(revision, error) : error;
+    }
   }
 
   /** Both sides in the order of keys: what only the destination has is deleted. */
@@ -139,30 +160,38 @@ export class Mirror {
     await this.#destination.putAll(surplus);
   }
 
-  async #follow(copiedAt: number): Promise<void> {
-    const end = this.#options.endsWhenInStep ? await this.#newest() : Number.POSITIVE_INFINITY;
-    let revision = copiedAt;
-    if (revision >= end) {
-      await this.#save({ revision, copyFrom: undefined }, true);
-      return;
+  /** Everything up to what is the newest revision now. */
+  async #catchUp(from: number): Promise<void> {
+    const to = await this.#newest();
+    using progress = this.#context.progress("catching up");
+    try {
+      for await (const { puts, deletes } of changesBetween(this.#source, this.#span, from, to)) {
+        this.#interrupted.throwIfAborted();
+        await this.#destination.putAll([
+          ...puts.map((pair) => this.#putOf(pair)),
+          ...deletes.map((key) => deleteOf(this.#keyOf(key))),
+        ]);
+        progress.count(this.#destination.count, "changes");
+      }
+    } catch (error) {
+      throw isCompacted(error) ? forgotten(from, error) : error;
     }
+    await this.#save({ revision: to, copyFrom: undefined }, true);
+  }
+
+  async #follow(copiedAt: number): Promise<void> {
+    let revision = copiedAt;
     const watcher = this.#source.watch(
       { ...this.#span, startRevision: revision + 1, progressNotify: true },
       { signal: this.#interrupted },
     );
-    // Whether there is anything before `end` that is of this prefix shows only by asking.
-    const asking = Number.isFinite(end) ? setInterval(() => watcher.requestProgress(), 200) : null;
     try {
       for await (const reply of this.#replies(watcher, revision)) {
         await this.#apply(reply);
         revision = Math.max(revision, revisionOf(reply));
         await this.#save({ revision, copyFrom: undefined }, false);
-        if (revision >= end) {
-          break;
-        }
       }
     } finally {
-      clearInterval(asking ?? undefined);
       await this.#save({ revision, copyFrom: undefined }, true);
     }
   }
@@ -225,6 +254,11 @@ export class Mirror {
   }
 }
 
+function isCompacted(error: unknown): boolean {
+  const { cause } = error instanceof CommandError ? error : { cause: error };
+  return cause instanceof ClientError && cause.code === "compacted";
+}
+
 /** Changes that nobody can tell any more. */
 function forgotten(revision: number, cause: unknown): CommandError {
   return new CommandError(
@@ -240,8 +274,9 @@ function deleteOf(key: Uint8Array): RequestOp {
   return { request: { kind: "requestDeleteRange", value: DeleteRangeRequest.create({ key }) } };
 }
 
-function revisionOf({ events, header }: WatchResponse): number {
-  return events.at(-1)?.kv?.modRevision ?? header?.revision ?? 0;
+/** How far a watch has come. A reply without a watch's id tells nothing (see mirror-catch-up.ts). */
+function revisionOf({ events, header, watchId }: WatchResponse): number {
+  return events.at(-1)?.kv?.modRevision ?? (watchId < 0 ? 0 : (header?.revision ?? 0));
 }
 
 async function* keysOf(

@@ -57,6 +57,7 @@ async function readPage(
         exitCodes.error,
         `revision ${request.revision} was compacted away while it was read`,
         "run the command again; a longer --auto-compaction-retention of the members gives it time",
+        { cause: error },
       );
     }
     if (error instanceof ClientError && error.status === grpcStatus.resourceExhausted) {
