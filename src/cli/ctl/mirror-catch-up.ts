@@ -1,7 +1,7 @@
-// What a mirror's source has changed between two of its revisions, without a watch: the keys of both
-// are read side by side, and values only of those that changed. So the end is certain. A watch could
-// not tell it: etcd before 3.4.25 and 3.5.8 answers a request for progress with a revision whose
-// events may still be on their way (etcd #15220).
+// What a mirror's source has changed between two of its revisions, without a watch: the keys of
+// both are read side by side, and values only of those that changed. So the end is certain. A watch
+// could not tell it: etcd before the fix of its issue 15220 (2023) answers a request for progress
+// with a revision whose events may still be on their way.
 
 import type { Client } from "../../client/index.ts";
 import { type KeyValue, RangeRequest, type RequestOp } from "../../wire/index.ts";

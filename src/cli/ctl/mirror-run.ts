@@ -274,7 +274,7 @@ function deleteOf(key: Uint8Array): RequestOp {
   return { request: { kind: "requestDeleteRange", value: DeleteRangeRequest.create({ key }) } };
 }
 
-/** How far a watch has come. A reply without a watch's id tells nothing (see mirror-catch-up.ts). */
+/** How far a watch has come. A reply without its id tells nothing (see mirror-catch-up.ts). */
 function revisionOf({ events, header, watchId }: WatchResponse): number {
   return events.at(-1)?.kv?.modRevision ?? (watchId < 0 ? 0 : (header?.revision ?? 0));
 }

@@ -1,5 +1,5 @@
-// Verbs against a member that asks for TLS and a user: mirrors to it, backups of it, what doctor says
-// of its certificate, and a context that remembers how to reach it.
+// Verbs against a member that asks for TLS and a user: mirrors to it, backups of it, what doctor
+// says of its certificate, and a context that remembers how to reach it.
 
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
