@@ -72,8 +72,8 @@ export class Leadership implements AsyncDisposable {
   }
 
   /** Changes the value that others see. Rejects with HoldLostError or ClientError. */
-  proclaim(value: string): Promise<void> {
-    return this.#contender.setValue(value);
+  proclaim(value: string, signal?: AbortSignal): Promise<void> {
+    return this.#contender.setValue(value, signal);
   }
 
   /**
