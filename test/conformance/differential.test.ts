@@ -161,7 +161,7 @@ describe.runIf(isInstalled)("answers as etcd does", () => {
     );
     watches.end();
     expect(replied.size).toBeGreaterThan(12);
-  }, 120_000);
+  }, 240_000);
 
   test("to users, while authentication is on", async () => {
     generator.txnDepth = 0;
@@ -188,5 +188,5 @@ describe.runIf(isInstalled)("answers as etcd does", () => {
     }
     await make(authGenerator.epilogue());
     expect(replied.size).toBeGreaterThan(25);
-  }, 120_000);
+  }, 240_000);
 });

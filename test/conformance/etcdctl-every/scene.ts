@@ -9,6 +9,9 @@ import { CertificateFolder } from "../../support/certificates.ts";
 import { ClusterProcesses } from "../../support/processes.ts";
 import { type Outcome, run, RunningEtcdctl, type RunOptions } from "../etcdctl.ts";
 
+/** etcdctl's own five seconds are few on a machine that is busy. */
+const patience = ["--command-timeout=60s", "--dial-timeout=20s"];
+
 export class EtcdctlScene implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "quorate-etcdctl-"));
   /** Every word that was given to etcdctl. */
@@ -104,7 +107,7 @@ export class EtcdctlScene implements AsyncDisposable {
 
   run(options: RunOptions, ...args: string[]): Promise<Outcome> {
     this.#note(args);
-    return run(this.endpoints[0] ?? "", [...this.#globals, ...args], options);
+    return run(this.endpoints[0] ?? "", [...patience, ...this.#globals, ...args], options);
   }
 
   /** On all members. */
@@ -120,7 +123,8 @@ export class EtcdctlScene implements AsyncDisposable {
 
   startWith(options: RunOptions, ...args: string[]): RunningEtcdctl {
     this.#note(args);
-    return new RunningEtcdctl(this.endpoints[0] ?? "", [...this.#globals, ...args], options);
+    const words = [...patience, ...this.#globals, ...args];
+    return new RunningEtcdctl(this.endpoints[0] ?? "", words, options);
   }
 
   path(name: string): string {
