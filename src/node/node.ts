@@ -330,7 +330,7 @@ export class QuorateNode implements NodeHandle {
 
   /**
    * Gives leadership to another member, if this one leads and there is one to take it; never
-   * rejects. This member goes on meanwhile and after: what it is asked is passed on to its successor.
+   * rejects. This member goes on meanwhile and after: what it is asked it passes on.
    */
   async handOver(): Promise<void> {
     if (!this.#failed) {
