@@ -68,7 +68,7 @@ describe("three members", () => {
     await there.call("range", { key: bytes("mine/1"), serializable: true }, options);
     const other = there.call("range", { key: bytes("other"), serializable: true }, options);
     await expectRefused(other, 7, "etcdserver: permission denied");
-  });
+  }, 90_000);
 
   test("know their users after all of them were killed", async () => {
     const [first] = clients as [RawClient];
