@@ -1,22 +1,17 @@
-// TLS, client certificates, and users whose tokens do not live as long as the client.
+// TLS, client certificates, and tokens.
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
-  AuthFailedError,
-  type Client,
   type ClientOptions,
   connect,
   InvalidAuthTokenError,
   keyBytes,
-  PermissionDeniedError,
-  prefixRange,
   type TlsOptions,
   UnavailableError,
 } from "../../src/client/index.ts";
 import { expiryOf, Tokens } from "../../src/client/tokens.ts";
-import { PermissionType } from "../../src/wire/index.ts";
 import { type Authority, CertificateFolder, type Leaf } from "../support/certificates.ts";
-import { ClusterProcesses, type MemberProcess } from "../support/processes.ts";
+import type { MemberProcess } from "../support/processes.ts";
 import { addFlags, clientFlags, makeMembers, peerFlags } from "../tls/members.ts";
 
 async function errorOf(call: Promise<unknown>): Promise<unknown> {
@@ -102,87 +97,6 @@ describe("TLS", () => {
     expect(make({ endpoints: [] })).toThrow(/at least one endpoint/);
     expect(make({ endpoints: ["ftp://a"] })).toThrow('not an endpoint: "ftp://a"');
     expect(make({ endpoints: ["a b"] })).toThrow('not an endpoint: "a b"');
-  });
-});
-
-async function allowAlice(root: Client): Promise<void> {
-  const key = keyBytes("a");
-  await root.userAdd({ name: "root", password: "r" });
-  await root.roleAdd({ name: "root" });
-  await root.userGrantRole({ user: "root", role: "root" });
-  await root.userAdd({ name: "alice", password: "a" });
-  await root.roleAdd({ name: "as" });
-  const perm = { permType: PermissionType.READWRITE, key, rangeEnd: prefixRange("a").rangeEnd };
-  await root.roleGrantPermission({ name: "as", perm });
-  await root.userGrantRole({ user: "alice", role: "as" });
-}
-
-describe("users", () => {
-  let cluster: ClusterProcesses;
-  const users: Client[] = [];
-  const as = (username: string, password: string): Client => {
-    const client = connect({ endpoints: cluster.endpoints, auth: { username, password } });
-    users.push(client);
-    return client;
-  };
-  let alice: Client;
-  let root: Client;
-
-  beforeAll(async () => {
-    cluster = await ClusterProcesses.start(1);
-    root = as("root", "r");
-    alice = as("alice", "a");
-    // While authentication is off, clients with a user work, and are asked for nothing.
-    await allowAlice(root);
-    await alice.put({ key: keyBytes("a0") });
-    await root.authEnable();
-  });
-  afterAll(async () => {
-    for (const client of users) {
-      client.close();
-    }
-    await cluster?.[Symbol.asyncDispose]();
-  });
-
-  it("log in when authentication comes on", async () => {
-    await alice.put({ key: keyBytes("a1") });
-    expect(await errorOf(alice.put({ key: keyBytes("b") }))).toBeInstanceOf(PermissionDeniedError);
-    expect((await root.authStatus()).enabled).toBe(true);
-    expect((await root.userGet({ name: "alice" })).roles).toEqual(["as"]);
-  });
-
-  it("are told of a wrong password, by whatever they do", async () => {
-    const wrong = as("alice", "x");
-    expect(await errorOf(wrong.put({ key: keyBytes("a") }))).toBeInstanceOf(AuthFailedError);
-    const watcher = wrong.watch({ key: keyBytes("a") });
-    expect(await errorOf(watcher.opened())).toBeInstanceOf(AuthFailedError);
-    expect(await errorOf(wrong.leaseKeepAliveOnce(7n))).toBeInstanceOf(AuthFailedError);
-  });
-
-  it("are logged in again when the server has forgotten them, and write once", async () => {
-    const watcher = alice.watch(prefixRange("a2"));
-    await watcher.opened();
-    const { id } = await alice.leaseGrant({ ttl: 60 });
-    expect((await alice.leaseKeepAliveOnce(id)).ttl).toBe(60);
-    const [member] = cluster.members;
-    await member?.stop("SIGKILL");
-    await member?.start();
-    await alice.put({ key: keyBytes("a2") });
-    for await (const { events } of watcher) {
-      expect(events.map(({ kv }) => kv?.version)).toEqual([1]);
-      break;
-    }
-    expect((await alice.leaseKeepAliveOnce(id)).ttl).toBeGreaterThan(0);
-    const [kv] = (await alice.range({ key: keyBytes("a2") })).kvs;
-    expect(kv?.version).toBe(1);
-  });
-
-  it("go on when rights change, which makes old tokens old", async () => {
-    await root.userGrantRole({ user: "alice", role: "root" });
-    await alice.put({ key: keyBytes("b") });
-    await root.userRevokeRole({ name: "alice", role: "root" });
-    expect(await errorOf(alice.put({ key: keyBytes("b") }))).toBeInstanceOf(PermissionDeniedError);
-    await alice.put({ key: keyBytes("a3") });
   });
 });
 
