@@ -162,7 +162,14 @@ export const raftMutants: readonly Mutant[] = [
     bug: "a second membership change is taken while one is pending",
     file: "src/raft/leader.ts",
     find: "if (this.#pendingConfIndex > core.log.applied || core.conf.votersOutgoing.length > 0) {",
-    replace: "if (core.conf.votersOutgoing.length > 0) {",
+    replace:
+      "const isIdle = core.log.termAt(core.log.applied) === core.term;\n" +
+      "    if (!isIdle || core.conf.votersOutgoing.length > 0) {",
+    also: {
+      file: "src/node/membership-service.ts",
+      find: "const change = this.#last.then(() => this.#proposeChange(step));",
+      replace: "const change = this.#proposeChange(step);",
+    },
   },
   {
     name: "promote-lagging",

@@ -121,6 +121,11 @@ export const stateMutants: readonly Mutant[] = [
     file: "src/mvcc/compaction.ts",
     find: "if (block.revisionAt(i) >= compacted || ",
     replace: "if (block.revisionAt(i) > compacted || ",
+    also: {
+      file: "src/mvcc/compaction.ts",
+      find: "return block.lastRevision <= redoRevision && block.lastRevision < walked;",
+      replace: "return block.lastRevision <= Math.max(walked, redoRevision);",
+    },
   },
   {
     name: "walked-too-early",
