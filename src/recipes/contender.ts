@@ -226,7 +226,9 @@ export class Contender {
     return { next, revision: reply.header?.revision ?? 0 };
   }
 
-  /** Resolves when the key is deleted, or may have been (history was compacted), or at the abort. */
+  /**
+   * Resolves when the key is deleted, or may have been (history was compacted), or at the abort.
+   */
   async #untilGone(key: Uint8Array, revision: number, signal: AbortSignal): Promise<void> {
     const { client } = this.#store;
     await using watcher = client.watch({ key, startRevision: revision + 1 }, { signal });

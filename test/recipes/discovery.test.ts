@@ -78,7 +78,7 @@ describe("a service", () => {
   });
 
   it("keeps every living instance under faults, and ends with the right list", async () => {
-    await underFaults(cluster, { durationMs: 6_000 }, async (over) => {
+    await underFaults(cluster, { durationMs: 5_000 }, async (over) => {
       await using list = await follow(store, "chaos");
       await using _steady = await register(store, "chaos", {
         id: "steady",

@@ -90,29 +90,28 @@ describe("sessions", () => {
 
   it("lose nothing that was set, under faults", async () => {
     const sessions = new Sessions<number>(store, { prefix: "chaos/", ttlSeconds: 60 });
-    const { set } = await underFaults(cluster, { durationMs: 6_000 }, async (over) => {
-      const counts = new Map<string, number>();
+    const set = new Map<string, number>();
+    const enough = (): boolean => [...set.values()].filter((count) => count > 5).length === 3;
+    await underFaults(cluster, { durationMs: 5_000, enough }, async (over) => {
       const server = async (id: string): Promise<void> => {
         for (let i = 1; !over.aborted; i++) {
           await sessions.set(id, i);
-          counts.set(id, i);
+          set.set(id, i);
           expect(await sessions.get(id)).toBe(i);
           expect(await sessions.touch(id)).toBe(true);
         }
       };
       await Promise.all(["a", "b", "c"].map(server));
-      return { set: counts };
+      expect(enough()).toBe(true);
     });
-    expect(set.size).toBe(3);
     for (const [id, count] of set) {
-      expect(count).toBeGreaterThan(3);
       expect(await sessions.get(id)).toBe(count);
     }
     const leases = await store.client.leases();
     const kept = await store.range({ prefix: "chaos/" }).list();
     expect(new Set(kept.entries.map(({ leaseId }) => leaseId)).size).toBe(3);
     expect(leases.leases.length).toBeGreaterThanOrEqual(3);
-  }, 90_000);
+  }, 120_000);
 });
 
 /** Asks with the cookie that it got before; resolves with the body. */
