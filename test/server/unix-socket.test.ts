@@ -66,6 +66,30 @@ test("etcdctl reaches it by a unix:// endpoint", async () => {
   expect(stdout).toBe("a\n1\n");
 });
 
+test("over TLS too", async () => {
+  const secure = join(folder, "secure.sock");
+  await using other = await ClusterProcesses.start(1, [
+    "--auto-tls",
+    `--listen-client-urls=unixs://${secure}`,
+    `--advertise-client-urls=unixs://${secure}`,
+  ]);
+  expect(other.members).toHaveLength(1);
+  const flags = ["--insecure-transport=false", "--insecure-skip-tls-verify"];
+  const { stdout } = await run(
+    "etcdctl",
+    [`--endpoints=unixs://${secure}`, ...flags, "put", "a", "b"],
+    {
+      env: { ...process.env, ETCDCTL_API: "3" },
+    },
+  );
+  expect(stdout).toBe("OK\n");
+  await expect(
+    run("etcdctl", [`--endpoints=unix://${secure}`, "--command-timeout=2s", "get", "a"], {
+      env: { ...process.env, ETCDCTL_API: "3" },
+    }),
+  ).rejects.toThrow("context deadline exceeded");
+}, 60_000);
+
 test("a socket left by a killed process is taken over, one in use is not", async () => {
   await member.stop("SIGKILL");
   expect(existsSync(path)).toBe(true);
