@@ -8,12 +8,16 @@
 //   cache.ts                 a copy of a range, read without a round trip
 //   discovery.ts             instances register, clients follow; grpc-resolver.ts for grpc-js
 //   sessions.ts              with a time to live; express-sessions.ts, fastify-sessions.ts
+//   queue.ts, topic.ts       work for one of many, messages for all (on once-writer.ts)
+//   rate-limiter.ts          units for a time; rate-limit-headers.ts for HTTP servers
+//   leaderboard.ts           members in the order of their scores
 //
 // Rules:
 // - Recipes use nothing but the API of etcd, so they work on etcd too, and where etcd's own
 //   packages have the same recipe they share its keys.
 // - A step is such that doing it twice is doing it once; so what passes (a member that does not
 //   answer, a change of leader) is waited out (patience.ts), and nothing else is tried again.
+//   What cannot be made so (adding, pushing) goes through once-writer.ts.
 // - Whatever is held (locks, leaderships, registrations) says by the clock whether it is still
 //   held, tells when it is lost, and is given back by `await using`.
 // - A recipe's promise has a test on three members that are killed and divided (test/recipes).
@@ -42,5 +46,27 @@ export { type CampaignOptions, Election, type Leader, Leadership } from "./elect
 export { expressSessionStore } from "./express-sessions.ts";
 export { type FastifySessionStore, fastifySessionStore } from "./fastify-sessions.ts";
 export { type GrpcResolverOptions, registerGrpcResolver } from "./grpc-resolver.ts";
+export {
+  Leaderboard,
+  type LeaderboardCall,
+  type LeaderboardOptions,
+  type RankedScore,
+  type Score,
+} from "./leaderboard.ts";
 export { acquireLock, Lock, type LockOptions, tryLock, withLock } from "./locks.ts";
+export {
+  type PushOptions,
+  Queue,
+  QueueItem,
+  type QueueOptions,
+  type TakeOptions,
+} from "./queue.ts";
+export { type Middleware, rateLimit, type RateLimitOptions } from "./rate-limit-headers.ts";
+export {
+  type RateLimitAnswer,
+  RateLimiter,
+  type RateLimiterOptions,
+  type TakeUnitsOptions,
+} from "./rate-limiter.ts";
 export { Sessions, type SessionsOptions } from "./sessions.ts";
+export { type Message, type SubscribeOptions, Topic, type TopicOptions } from "./topic.ts";
