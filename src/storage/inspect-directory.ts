@@ -1,7 +1,7 @@
 // Looking at a member's directory and changing nothing in it: what is there, what is wrong with it,
 // and its log and state, opened as far as they can be.
 
-import { lstat, readdir } from "node:fs/promises";
+import { lstat, readdir, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CorruptionError, StorageError, idToHex } from "../base/index.ts";
 import { hasDataDirectory } from "./data-directory.ts";
@@ -44,7 +44,7 @@ export async function inspectDirectory(path: string, report: Report): Promise<In
     await refuseHeld(path, pointer);
   }
   await noteLeftovers(path, pointer, report);
-  const log = await attempt(report, () => readLog(join(path, "wal")));
+  const log = await attempt(report, () => findLog(path));
   if (log?.tornTail !== undefined) {
     const { path: file, from, bytes } = log.tornTail;
     report({
@@ -88,6 +88,16 @@ export function problemOf(error: unknown): Finding {
     what,
     advice: isDamage ? adviceToRejoin : "See that this user may read every file in the directory.",
   };
+}
+
+/** The log may be a link to another disk (--wal-dir), which may not be there. */
+async function findLog(path: string): Promise<ReadLog> {
+  const place = join(path, "wal");
+  const target = await readlink(place).catch(() => undefined);
+  if (target !== undefined && (await stat(place).catch(() => undefined)) === undefined) {
+    throw new StorageError(`${place} leads to ${target}, which is not there: is its disk mounted?`);
+  }
+  return readLog(place);
 }
 
 async function findPointer(path: string): Promise<StatePointer> {

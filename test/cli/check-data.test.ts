@@ -8,6 +8,7 @@ import {
   chownSync,
   closeSync,
   cpSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -16,6 +17,7 @@ import {
   readSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -65,7 +67,7 @@ async function check(path: string): Promise<Checked> {
 function fingerprint(path: string): string {
   const sum = createHash("sha256");
   for (const name of (readdirSync(path, { recursive: true }) as string[]).sort()) {
-    const found = statSync(join(path, name));
+    const found = lstatSync(join(path, name));
     sum.update(`${name} ${found.mode} ${found.uid} ${found.ctimeMs} ${found.size}\n`);
     if (found.isFile() && !name.endsWith(".wal")) {
       sum.update(readFileSync(join(path, name)));
@@ -222,6 +224,15 @@ describe("damage to the log", () => {
     const noLog = await damaged((path) => rmSync(join(path, "wal"), { recursive: true }));
     expect(noLog.problems.join("\n")).toContain("no segment with a log");
     expect(noLog.data.state?.keys).toBeGreaterThan(100);
+  });
+
+  test("a log whose disk is not there", async () => {
+    const { problems, findings } = await damaged((path) => {
+      rmSync(join(path, "wal"), { recursive: true });
+      symlinkSync("/nowhere/wal", join(path, "wal"));
+    });
+    expect(problems.join()).toContain("leads to /nowhere/wal, which is not there");
+    expect(findings[0]?.advice).not.toContain("member remove");
   });
 
   test("a torn end is no damage, and is told of", async () => {

@@ -125,7 +125,7 @@ async function show(endpoint: string, revision: number): Promise<Shown> {
 }
 
 describe.skipIf(!etcdInstalled())("100,000 keys", () => {
-  test("from Quorate to etcd 3.4", async () => {
+  test("from Quorate to etcd 3.4, and from there to Quorate again", async () => {
     await withDirectory(async (directory) => {
       await using cluster = await ClusterProcesses.start(1);
       const endpoint = cluster.endpoints[0] as string;
@@ -138,43 +138,52 @@ describe.skipIf(!etcdInstalled())("100,000 keys", () => {
       await printed([`--endpoints=${endpoint}`, root, "snapshot", "save", file]);
       await printed([`--endpoints=${endpoint}`, root, "alarm", "disarm"]);
       const shown = await show(endpoint, revision);
-      expect(shown).toMatchObject({ denied: 1, foreign: 1 });
+      expect(shown).toMatchObject({ denied: 1, foreign: 2 });
       await using etcd = await EtcdServer.start(await restoreIntoEtcd(file, directory));
-      const disarmed = await printed([`--endpoints=${etcd.endpoint}`, root, "alarm", "disarm"]);
-      expect(disarmed).toContain("CORRUPT");
+      const at = `--endpoints=${etcd.endpoint}`;
+      expect(await printed([at, root, "alarm", "disarm"])).toContain("CORRUPT");
       expect(await show(etcd.endpoint, revision)).toEqual(shown);
-    });
-  }, 240_000);
-
-  test("from etcd 3.4 to Quorate; a cut or altered file leaves nothing", async () => {
-    await withDirectory(async (directory) => {
-      await using etcd = await EtcdServer.start(join(directory, "etcd"));
-      const client = connect({ endpoints: [etcd.endpoint], callTimeoutMs: 60_000 });
-      const revision = await fill(client);
-      await secure(etcd.endpoint, client, AlarmType.NOSPACE);
-      client.close();
-      const shown = await show(etcd.endpoint, revision);
-      const file = join(directory, "etcd.db");
-      await printed([`--endpoints=${etcd.endpoint}`, root, "snapshot", "save", file]);
-      await using cluster = await ClusterProcesses.create(1);
-      const member = cluster.members[0] as MemberProcess;
-      const { name, peerPort, dataDirectory } = member.options;
-      const restore = (from: string): string[] => [
-        ...["snapshot", "restore", from, `--data-dir=${dataDirectory}`, `--name=${name}`],
-        `--initial-cluster=${name}=http://127.0.0.1:${peerPort}`,
-        `--initial-advertise-peer-urls=http://127.0.0.1:${peerPort}`,
-      ];
-      await refusesDamaged(directory, file, restore, dataDirectory);
-      await printed(restore(file));
-      await member.start();
-      expect(await show(member.endpoint, revision)).toEqual(shown);
-      // What raised the alarm is judged anew, so writing is allowed.
-      const at = `--endpoints=${member.endpoint}`;
-      expect(await printed([at, root, "alarm", "list"])).toBe("");
-      expect(await printed([at, root, "put", "after", "restore"])).toBe("OK\n");
+      await backAgain(directory, etcd.endpoint);
     });
   }, 240_000);
 });
+
+/** etcd writes more, raises its own alarm, and is saved; the damaged file is refused, then not. */
+async function backAgain(directory: string, from: string): Promise<void> {
+  const auth = { username: "root", password: "secret" };
+  const client = connect({ endpoints: [from], auth, callTimeoutMs: 60_000 });
+  for (let i = 0; i < 200; i++) {
+    const key = keyBytes(`large/${String(i * 11).padStart(6, "0")}`);
+    await (i % 4 === 0
+      ? client.deleteRange({ key })
+      : client.put({ key, value: keyBytes(`etcd ${i}`), lease: 7n }));
+  }
+  const { header } = await client.leaseGrant({ id: 99n, ttl: 36_000 });
+  const memberId = header?.memberId ?? 0n;
+  const action = AlarmRequestAlarmAction.ACTIVATE;
+  await client.alarm({ action, memberId, alarm: AlarmType.NOSPACE });
+  const { revision = 0 } = (await client.range({ key: keyBytes("large/") })).header ?? {};
+  client.close();
+  const shown = await show(from, revision);
+  const file = join(directory, "etcd.db");
+  await printed([`--endpoints=${from}`, root, "snapshot", "save", file]);
+  await using cluster = await ClusterProcesses.create(1);
+  const member = cluster.members[0] as MemberProcess;
+  const { name, peerPort, dataDirectory } = member.options;
+  const restore = (path: string): string[] => [
+    ...["snapshot", "restore", path, `--data-dir=${dataDirectory}`, `--name=${name}`],
+    `--initial-cluster=${name}=http://127.0.0.1:${peerPort}`,
+    `--initial-advertise-peer-urls=http://127.0.0.1:${peerPort}`,
+  ];
+  await refusesDamaged(directory, file, restore, dataDirectory);
+  await printed(restore(file));
+  await member.start();
+  expect(await show(member.endpoint, revision)).toEqual(shown);
+  // What raised the alarm is judged anew, so writing is allowed.
+  const at = `--endpoints=${member.endpoint}`;
+  expect(await printed([at, root, "alarm", "list"])).toBe("");
+  expect(await printed([at, root, "put", "after", "restore"])).toBe("OK\n");
+}
 
 async function refusesDamaged(
   directory: string,
