@@ -1,5 +1,5 @@
-// npm run bench:docs, second half: puts the figures of a whole run into docs/performance.md, between
-// the markers there, and draws the plots.
+// npm run bench:docs, second half: puts the figures of a run into docs/performance.md, between the
+// markers there, and draws the plots.
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { plotSvg } from "./plot.ts";
@@ -131,6 +131,8 @@ async function main(): Promise<void> {
   text = between(text, "rows", comparison(results));
   text = between(text, "stores", stores(results));
   text = between(text, "limits", limits(results));
+  const images = plots.map(({ plot, title }) => `![${title}](performance/${plot}.svg)`);
+  text = between(text, "plots", images.join("\n\n"));
   await writeFile(page, text);
 }
 
