@@ -181,7 +181,8 @@ export class Channel {
       const stream = open();
       this.#active.add(stream);
       stream.once("close", () => this.#active.delete(stream));
-      stream.once("error", () => this.#active.delete(stream));
+      // Stays: an error that comes when nobody reads any more must not end the process.
+      stream.on("error", () => this.#active.delete(stream));
       return stream;
     } catch (error) {
       throw this.error(error);

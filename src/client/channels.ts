@@ -252,8 +252,9 @@ export class Channels {
     }
     const unsent = neverSent(error);
     const end = unsent ? call.dialEnd : (limits.deadline ?? 0);
-    const again =
-      error.status === grpcStatus.unavailable && (unsent || call.repeatable) && Date.now() < end;
+    const unavailable = error.status === grpcStatus.unavailable && (unsent || call.repeatable);
+    const torn = call.repeatable && isTorn(error) && attempt <= this.#endpoints.channels.length;
+    const again = (unavailable || torn) && Date.now() < end;
     if (!again || limits.signal?.aborted === true) {
       throw error;
     }
@@ -323,4 +324,9 @@ export class Channels {
       }
     }
   }
+}
+
+/** How connections that end in the middle of a call look, other than as unavailable. */
+function isTorn({ code, status }: ClientError): boolean {
+  return code === undefined && (status === grpcStatus.internal || status === grpcStatus.cancelled);
 }

@@ -137,7 +137,9 @@ export class Client extends RecipeCalls implements AsyncDisposable {
   }
 
   txn(request: Partial<TxnRequest>, options: CallOptions = {}): Promise<TxnResponse> {
-    return this.channels.call(methods.txn, TxnRequest.create(request), options);
+    const message = TxnRequest.create(request);
+    const method = onlyReads(message) ? methods.readTxn : methods.txn;
+    return this.channels.call(method, message, options);
   }
 
   compact(
@@ -293,6 +295,15 @@ export class Client extends RecipeCalls implements AsyncDisposable {
     this.close();
     return Promise.resolve();
   }
+}
+
+/** Whether a transaction changes nothing, whatever its conditions say. */
+function onlyReads({ success, failure }: TxnRequest): boolean {
+  return [...success, ...failure].every(
+    ({ request }) =>
+      request?.kind === "requestRange" ||
+      (request?.kind === "requestTxn" && onlyReads(request.value)),
+  );
 }
 
 /** A client; connections are made when they are needed. */

@@ -39,6 +39,8 @@ export const methods = {
   put: method("KV/Put", wire.PutRequest, wire.PutResponse, false),
   deleteRange: method("KV/DeleteRange", wire.DeleteRangeRequest, wire.DeleteRangeResponse, false),
   txn: method("KV/Txn", wire.TxnRequest, wire.TxnResponse, false),
+  /** A transaction that only reads. */
+  readTxn: method("KV/Txn", wire.TxnRequest, wire.TxnResponse, true),
   compact: method("KV/Compact", wire.CompactionRequest, wire.CompactionResponse, false),
   leaseGrant: method("Lease/LeaseGrant", wire.LeaseGrantRequest, wire.LeaseGrantResponse, false),
   leaseRevoke: method(

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CallOptions,
   type Client,
+  ClientClosedError,
   ClientError,
   LeaseExistsError,
   LeaseNotFoundError,
@@ -25,6 +26,7 @@ export interface LeaseOptions extends CallOptions {
   readonly ttlSeconds: number;
 }
 
+const timeoutMsDefault = 5_000;
 const retryPauseMs = 100;
 /** A renewal is due after this part of the time to live. */
 const renewalPart = 1 / 3;
@@ -108,13 +110,16 @@ export class Lease implements AsyncDisposable {
   /** Gives it back: its keys are deleted now. No error if it is over. Rejects with ClientError. */
   async revoke(options: CallOptions = {}): Promise<void> {
     this.#end("revoked");
-    try {
-      await this.#connection.client.leaseRevoke(this.id, options);
-    } catch (error) {
-      if (!(error instanceof LeaseNotFoundError)) {
-        throw error;
-      }
-    }
+    const { timeoutMs = timeoutMsDefault, signal } = options;
+    // Revoking twice does what revoking once does, so it is tried until it is known to be done.
+    await untilCertain(timeoutMs, signal, async (leftMs) => {
+      const call = { timeoutMs: leftMs, signal };
+      await this.#connection.client.leaseRevoke(this.id, call).catch((error: unknown) => {
+        if (!(error instanceof LeaseNotFoundError)) {
+          throw error;
+        }
+      });
+    });
   }
 
   /** Gives it back; if that fails, it ends by itself. */
@@ -205,25 +210,33 @@ function randomLeaseId(): bigint {
  * may be asked for again. Rejects with ClientError.
  */
 export async function grantLease(connection: Connection, options: LeaseOptions): Promise<Lease> {
-  const { ttlSeconds, timeoutMs = 5_000, signal } = options;
+  const { ttlSeconds, timeoutMs = timeoutMsDefault, signal } = options;
   if (!(ttlSeconds > 0)) {
     throw new RangeError(`ttlSeconds must be above 0, not ${ttlSeconds}`);
   }
   const id = randomLeaseId();
+  const ttl = Math.ceil(ttlSeconds);
+  return await untilCertain(timeoutMs, signal, async (leftMs) => {
+    const grantedAt = now();
+    const call = { timeoutMs: leftMs, signal };
+    return new Lease(connection, id, await grantOnce(connection.client, id, ttl, call), grantedAt);
+  });
+}
+
+/** `work` again and again while it fails so that nobody knows whether it was done. */
+async function untilCertain<T>(
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+  work: (leftMs: number) => Promise<T>,
+): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {
-    const grantedAt = now();
     try {
-      const ttl = Math.ceil(ttlSeconds);
-      const granted = await grantOnce(connection.client, id, ttl, {
-        timeoutMs: Math.max(1, end - Date.now()),
-        signal,
-      });
-      return new Lease(connection, id, granted, grantedAt);
+      return await work(Math.max(1, end - Date.now()));
     } catch (error) {
-      const again =
-        error instanceof ClientError && error.uncertain && Date.now() + retryPauseMs < end;
-      if (!again || signal?.aborted === true) {
+      const again = error instanceof ClientError && error.uncertain && signal?.aborted !== true;
+      const isTime = Date.now() + retryPauseMs < end && !(error instanceof ClientClosedError);
+      if (!again || !isTime) {
         throw error;
       }
       await sleep(retryPauseMs, undefined, { signal }).catch(() => {});

@@ -9,6 +9,7 @@ import {
   keyBytes,
   prefixRange,
 } from "../../src/client/index.ts";
+import { PutRequest, RangeRequest, RequestOp, TxnRequest } from "../../src/wire/index.ts";
 import { FakeStore } from "./fake-store.ts";
 
 const unavailable = { code: grpcStatus.unavailable, details: "etcdserver: no leader" };
@@ -127,6 +128,28 @@ describe("a write", () => {
     const error = await errorOf(client.put({ key: keyBytes("a") }));
     expect(error.code).toBe("noLeader");
     expect([first.puts.length, second.puts.length]).toEqual([1, 0]);
+  });
+
+  it("is repeated as part of a transaction only if that changes nothing", async () => {
+    first.onTxn = () => unavailable;
+    const read = RequestOp.create({
+      request: { kind: "requestRange", value: RangeRequest.create({ key: keyBytes("a") }) },
+    });
+    const write = RequestOp.create({
+      request: { kind: "requestPut", value: PutRequest.create({ key: keyBytes("a") }) },
+    });
+    const within = (op: RequestOp): RequestOp =>
+      RequestOp.create({
+        request: { kind: "requestTxn", value: TxnRequest.create({ failure: [op] }) },
+      });
+    await client.txn({ success: [read], failure: [within(read)] });
+    expect([first.txns.length, second.txns.length]).toEqual([1, 1]);
+    second.onTxn = () => unavailable;
+    for (const op of [write, within(write)]) {
+      const sent = first.txns.length + second.txns.length;
+      expect((await errorOf(client.txn({ success: [read, op] }))).code).toBe("noLeader");
+      expect(first.txns.length + second.txns.length).toBe(sent + 1);
+    }
   });
 
   it("moves on when no connection could be made", async () => {

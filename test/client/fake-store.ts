@@ -13,6 +13,8 @@ import {
   PutResponse,
   RangeRequest,
   RangeResponse,
+  TxnRequest,
+  TxnResponse,
   type WatchCreateRequest,
   WatchRequest,
   WatchResponse,
@@ -49,9 +51,11 @@ export interface FakeWatch {
 export class FakeStore {
   readonly ranges: RangeRequest[] = [];
   readonly puts: PutRequest[] = [];
+  readonly txns: TxnRequest[] = [];
   readonly watches: FakeWatch[] = [];
   onRange: () => UnaryAnswer = () => RangeResponse.encode(RangeResponse.create());
   onPut: () => UnaryAnswer = () => PutResponse.encode(PutResponse.create());
+  onTxn: () => UnaryAnswer = () => TxnResponse.encode(TxnResponse.create());
   onWatch: (watch: FakeWatch) => void = (watch) => watch.reply({ created: true });
   endpoint = "";
   #server = new Server();
@@ -73,6 +77,7 @@ export class FakeStore {
       {
         range: definition("/etcdserverpb.KV/Range", false),
         put: definition("/etcdserverpb.KV/Put", false),
+        txn: definition("/etcdserverpb.KV/Txn", false),
         watch: definition("/etcdserverpb.Watch/Watch", true),
       },
       {
@@ -83,6 +88,10 @@ export class FakeStore {
         put: unary(
           (bytes) => this.puts.push(PutRequest.decode(bytes)),
           () => this.onPut(),
+        ),
+        txn: unary(
+          (bytes) => this.txns.push(TxnRequest.decode(bytes)),
+          () => this.onTxn(),
         ),
         watch: (call: ServerDuplexStream<Buffer, Uint8Array>) => this.#takeWatch(call),
       },

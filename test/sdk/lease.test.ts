@@ -56,6 +56,9 @@ describe.each(targetNames.filter(isInstalled))("a lease of %s", (name) => {
     const lease = await other.lease({ ttlSeconds: 60 });
     other.close();
     expect((await lease.lost).why).toBe("closed");
+    const before = performance.now();
+    await lease[Symbol.asyncDispose]();
+    expect(performance.now() - before).toBeLessThan(2_000);
     await store.client.leaseRevoke(lease.id);
   });
 });
