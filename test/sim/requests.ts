@@ -109,7 +109,10 @@ export class Requests {
           operations.push({ request: { kind: "requestPut", value } });
         }
       } else if (chance < 8) {
-        const value = RangeRequest.create(this.#span());
+        // Now and then in the past, compacted or not, or in the future.
+        const isOld = this.#rng.below(4) === 0;
+        const at = isOld ? Math.max(0, revision + 2 - this.#rng.below(30)) : 0;
+        const value = RangeRequest.create({ ...this.#span(), revision: at });
         operations.push({ request: { kind: "requestRange", value } });
       } else if (chance === 8 && depth === 0 && written.size === 0) {
         const value = this.deleteRange();
