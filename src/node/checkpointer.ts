@@ -35,7 +35,8 @@ export interface CheckpointerConfig {
 export interface CheckpointerHooks {
   /** The log was cut: the core may forget entries below `keep`. */
   onCut(keep: LogIndex): void;
-  onWrite(elapsedMs: number): void;
+  /** `synced`: the log may be cut there. */
+  onWrite(elapsedMs: number, synced: boolean): void;
   onFatal(error: unknown): void;
 }
 
@@ -207,7 +208,7 @@ export class Checkpointer {
     this.#source.done();
     use(meta);
     this.#written = meta.index;
-    this.#hooks.onWrite(this.#clock.monotonicMs() - startedMs);
+    this.#hooks.onWrite(this.#clock.monotonicMs() - startedMs, sync);
     if (sync && meta.index > this.#synced) {
       const keep = this.#source.keepFrom(meta.index);
       await this.#wal.markSnapshot(meta, keep);

@@ -307,7 +307,7 @@ export class MemberCore {
     };
     return new Checkpointer(disk.engine, disk.wal, clock, source, synced, config, {
       onCut: (keep) => this.driver.compactTo(keep),
-      onWrite: (elapsedMs) => this.#hooks.metrics.checkpointSeconds.observe(elapsedMs / 1000),
+      onWrite: (elapsedMs, synced) => this.#hooks.metrics.checkpoint(elapsedMs, synced),
       onFatal: (error) => this.#hooks.onFatal(error),
     });
   }

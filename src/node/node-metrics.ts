@@ -39,7 +39,8 @@ export class NodeMetrics {
   readonly #promotionFailures: MetricFamily<Counter>;
   readonly #walSyncSeconds: Histogram;
   readonly #walWriteSeconds: Histogram;
-  readonly checkpointSeconds: Histogram;
+  readonly #checkpointSeconds: Histogram;
+  readonly #syncedCheckpointSeconds: Histogram;
   readonly puts: Counter;
   readonly deletes: Counter;
   readonly txns: Counter;
@@ -92,7 +93,12 @@ export class NodeMetrics {
       "The latency distributions of durable writes to the write-ahead log.",
       diskBuckets,
     );
-    this.checkpointSeconds = registry.histogram(
+    this.#syncedCheckpointSeconds = registry.histogram(
+      "etcd_debugging_snap_save_total_duration_seconds",
+      "The latency distributions of making a point durable at which the log may be cut.",
+      diskBuckets,
+    );
+    this.#checkpointSeconds = registry.histogram(
       "etcd_disk_backend_commit_duration_seconds",
       "The latency distributions of background writes to the state store.",
       diskBuckets,
@@ -103,6 +109,14 @@ export class NodeMetrics {
     registerGauges(registry, source);
     registerTotals(registry, source, this.work);
     registerWatch(registry, source);
+  }
+
+  /** One write to the state store. */
+  checkpoint(elapsedMs: number, synced: boolean): void {
+    this.#checkpointSeconds.observe(elapsedMs / 1000);
+    if (synced) {
+      this.#syncedCheckpointSeconds.observe(elapsedMs / 1000);
+    }
   }
 
   /** One write to the log. */
@@ -245,6 +259,12 @@ function registerGauges(registry: MetricsRegistry, source: NodeMetricsSource): v
     ),
     gauge(
       "etcd_mvcc_db_total_size_in_bytes",
+      "Total size of the state store on disk in bytes.",
+      (s) => s.sizeBytes,
+    ),
+    gauge(
+      // Its name before etcd 3.4, which the dashboard at grafana.com still reads.
+      "etcd_debugging_mvcc_db_total_size_in_bytes",
       "Total size of the state store on disk in bytes.",
       (s) => s.sizeBytes,
     ),
