@@ -378,7 +378,7 @@ export class Ledger {
     this.#confs.push(conf);
   }
 
-  /** Nobody becomes a voter who has little of the log: nine tenths when it was asked for, or more. */
+  /** Nobody becomes a voter who has little of the log: nine tenths when asked for, or more. */
   #checkPromotion(id: bigint, index: number): void {
     const learner = this.membership.members().find((one) => one.id === id && one.isLearner);
     const machine = this.#members().find((member) => member.id === id);

@@ -1,5 +1,5 @@
 // Looked at now and then, as it takes more than a glance: whether leaders that hear nobody step
-// down, and whether leases and members, which answers to clients show only in part, are the model's.
+// down, and whether leases and members, which answers show only in part, are the model's.
 
 import { QuorateError } from "../../src/base/index.ts";
 import type { Member, QuorateNode } from "../../src/node/index.ts";

@@ -7,7 +7,7 @@ describe("lives that failed once", () => {
     expect(regressions().length).toBeGreaterThan(0);
   });
 
-  it.each(regressions())("$name: $found", async ({ options }) => {
+  it.each(regressions())("$name: $found", { timeout: 300_000 }, async ({ options }) => {
     expect((await playLife(options)).failure).toBeUndefined();
   });
 });
