@@ -55,6 +55,9 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
   #staleTokens = 0;
   #closed = false;
   #isOpen = false;
+  #streamIsOpen = false;
+  /** Asked for and not answered: asked again when the watch is opened again. */
+  #progressWanted = false;
   readonly #onAbort = (): void => this.close();
   readonly #opened: {
     readonly resolve: () => void;
@@ -108,7 +111,10 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
 
   /** Asks the server to tell how far this watch has come; the answer is a reply without events. */
   requestProgress(): void {
-    this.#send({ requestUnion: { kind: "progressRequest", value: {} } });
+    this.#progressWanted = true;
+    if (this.#streamIsOpen) {
+      this.#askProgress();
+    }
   }
 
   close(): void {
@@ -118,6 +124,10 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();
+  }
+
+  #askProgress(): void {
+    this.#send({ requestUnion: { kind: "progressRequest", value: {} } });
   }
 
   #send(request: WatchRequest): void {
@@ -141,6 +151,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
       return;
     }
     this.#stream = stream;
+    this.#streamIsOpen = false;
     this.#token = token;
     this.#fragments = [];
     const broken = (error: ClientError): void => {
@@ -169,6 +180,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
       return;
     }
     this.#stream = undefined;
+    this.#streamIsOpen = false;
     const stale = this.#channels.renewsToken(error, token) && ++this.#staleTokens < staleTokensMax;
     if ((!stale && !passing.has(error.status)) || this.#channels.closed) {
       this.#finish(this.#channels.closed ? new ClientClosedError() : error);
@@ -190,6 +202,10 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
       this.#staleTokens = 0;
       this.#channels.praise(channel);
       this.#isOpen = true;
+      this.#streamIsOpen = true;
+      if (this.#progressWanted) {
+        this.#askProgress();
+      }
       for (const { resolve } of this.#opened.splice(0)) {
         resolve();
       }
@@ -201,6 +217,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     } else if (reply.events.length > 0) {
       this.#onEvents(reply, sizeBytes);
     } else {
+      this.#progressWanted = false;
       this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
       this.#inbox.push(reply, sizeBytes);
     }
@@ -211,7 +228,8 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     const { compactRevision, cancelReason, header } = reply;
     const { endpoint } = channel;
     const stream = this.#stream;
-    const text = cancelReason || "the watch was cancelled";
+    // etcd puts its own client's words before the error where the refusal was one of a user.
+    const text = (cancelReason || "the watch was cancelled").replace(/^rpc error: .* desc = /, "");
     const error =
       compactRevision > 0
         ? new CompactedError(compactRevision, { endpoint }, header)

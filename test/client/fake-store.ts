@@ -57,6 +57,8 @@ export class FakeStore {
   onPut: () => UnaryAnswer = () => PutResponse.encode(PutResponse.create());
   onTxn: () => UnaryAnswer = () => TxnResponse.encode(TxnResponse.create());
   onWatch: (watch: FakeWatch) => void = (watch) => watch.reply({ created: true });
+  onProgressRequest: (watch: FakeWatch) => void = () => {};
+  progressRequests = 0;
   endpoint = "";
   #server = new Server();
 
@@ -110,6 +112,11 @@ export class FakeStore {
     call.on("error", () => {});
     call.on("data", (bytes: Buffer) => {
       const union = WatchRequest.decode(bytes).requestUnion;
+      const [open] = this.watches.slice(-1);
+      if (union?.kind === "progressRequest" && open !== undefined) {
+        this.progressRequests++;
+        this.onProgressRequest(open);
+      }
       if (union?.kind === "createRequest") {
         const watch: FakeWatch = {
           request: union.value,

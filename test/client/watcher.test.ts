@@ -103,6 +103,22 @@ it("moves its place on with progress notices", async () => {
   expect(watcher.nextRevision).toBe(21);
 });
 
+it("asks for progress again when the answer did not come", async () => {
+  first.onWatch = (watch) => watch.reply({ created: true, header: header(4) });
+  second.onWatch = (watch) => watch.reply({ created: true, header: header(9) });
+  second.onProgressRequest = (watch) => watch.reply({ header: header(9) });
+  const watcher = client.watch({ key: keyBytes("k") });
+  watcher.requestProgress();
+  await watcher.opened();
+  await vi.waitFor(() => expect(first.progressRequests).toBe(1));
+  first.stop();
+  for await (const reply of watcher) {
+    expect(reply.header?.revision).toBe(9);
+    break;
+  }
+  expect(second.progressRequests).toBe(1);
+});
+
 it("puts fragments together, and forgets them in a break", async () => {
   first.onWatch = (watch) => {
     watch.reply({ created: true, header: header(4) });
