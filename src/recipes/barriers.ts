@@ -12,13 +12,17 @@
 // died; a process that dies inside counts as having left when its TTL has passed. A double
 // barrier's name is for one round: use another for the next.
 //
-// Costs: a held barrier is one write, waiting one read and one watch. A double barrier costs every
-// participant a lease, three writes, and a watch that hears of each other one once: n participants
-// make n^2 messages.
+// Costs: to hold a barrier and to release it is two reads and one write each, waiting one read and
+// one watch. A double barrier costs every participant a lease, three writes, and a watch that hears
+// of each other one once: n participants make n^2 messages.
 
 import { type Lease, type Quorate, text } from "../sdk/index.ts";
 import { type AnyStore, type ContendOptions, HoldLostError } from "./contender.ts";
-import { anyOf, untilAnswered } from "./patience.ts";
+import { anyOf, giveBack, giveBackSoon, untilAnswered } from "./patience.ts";
+
+const held = "held";
+/** As if it had never been held; the key stays, so that a late request finds it changed. */
+const open = "open";
 
 /** A gate that somebody holds shut. */
 export class Barrier {
@@ -32,23 +36,50 @@ export class Barrier {
 
   /** Shuts it, until it is released: no lease ends it. Rejects with ClientError. */
   async hold(signal?: AbortSignal): Promise<void> {
-    await untilAnswered((call) => this.#store.put(this.name, "", call), signal);
+    await this.#turn(held, signal);
   }
 
   /** Lets everybody pass. Rejects with ClientError. */
   async release(signal?: AbortSignal): Promise<void> {
-    await untilAnswered((call) => this.#store.delete(this.name, call), signal);
+    await this.#turn(open, signal);
   }
 
   /** Resolves at once when nobody holds it, else when it is released. Rejects with ClientError. */
   async wait(signal?: AbortSignal): Promise<void> {
     await using watch = this.#store.watch(this.name, { initial: true, resync: true, signal });
     for await (const event of watch) {
-      if (event.kind === "delete" || (event.kind === "resync" && event.entries.length === 0)) {
+      const value =
+        event.kind === "put"
+          ? event.entry.value
+          : event.kind === "resync"
+            ? event.entries[0]?.value
+            : undefined;
+      if (value !== held) {
         return;
       }
     }
     signal?.throwIfAborted();
+  }
+
+  /** Tied to what was there: a request that arrives late must not shut the gate again. */
+  async #turn(value: string, signal: AbortSignal | undefined): Promise<void> {
+    const { name } = this;
+    const store = this.#store;
+    for (;;) {
+      const there = await untilAnswered((call) => store.get(name, call), signal);
+      if ((there?.value ?? open) === value) {
+        return;
+      }
+      await untilAnswered(
+        (call) =>
+          store
+            .txn()
+            .if(store.when(name).modRevision("=", there?.modRevision ?? 0))
+            .do(store.op.put(name, value))
+            .commit(call),
+        signal,
+      );
+    }
   }
 }
 
@@ -72,7 +103,8 @@ export class Together implements AsyncDisposable {
 
   /** Leaves, and resolves when everybody has. Rejects with ClientError or the signal's reason. */
   async leave(signal?: AbortSignal): Promise<void> {
-    await untilAnswered((call) => this.#lease.revoke(call), signal);
+    signal?.throwIfAborted();
+    await giveBack(this.#lease);
     const inside = { prefix: `${this.#name}/in/` };
     await using watch = this.#store.watch(inside, { initial: true, resync: true, signal });
     const there = new Set<string>();
@@ -98,7 +130,7 @@ export class Together implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#lease[Symbol.asyncDispose]();
+    await giveBack(this.#lease).catch(() => undefined);
   }
 
   /** Nothing of the round stays, unless somebody has come late. */
@@ -154,7 +186,7 @@ export async function enterTogether(
     signal?.throwIfAborted();
     throw new HoldLostError(key, "lease", { cause: lease.signal.reason });
   } catch (error) {
-    await lease[Symbol.asyncDispose]();
+    giveBackSoon(lease);
     if (lease.signal.aborted && signal?.aborted !== true && !(error instanceof HoldLostError)) {
       throw new HoldLostError(key, "lease", { cause: error });
     }

@@ -15,7 +15,7 @@ import {
   RangeRequestSortTarget,
   type RequestOp,
 } from "../wire/index.ts";
-import { anyOf, untilAnswered } from "./patience.ts";
+import { anyOf, giveBack, giveBackSoon, untilAnswered } from "./patience.ts";
 
 /** Any store: values are written by the recipes themselves. */
 export type AnyStore = Quorate<unknown, never>;
@@ -60,6 +60,8 @@ export class Contender {
   readonly #store: Quorate;
   readonly #prefix: string;
   readonly #over = new AbortController();
+  /** Of the value that was set last, as far as it is known. */
+  #modRevision: number;
   #guarding: AsyncDisposable | undefined;
 
   private constructor(store: Quorate, prefix: string, key: string, token: number, lease: Lease) {
@@ -67,6 +69,7 @@ export class Contender {
     this.#prefix = prefix;
     this.key = key;
     this.token = token;
+    this.#modRevision = token;
     this.lease = lease;
     const onLost = (): void => {
       this.#end(new HoldLostError(this.key, "lease", { cause: lease.signal.reason }));
@@ -85,13 +88,57 @@ export class Contender {
     { ttlSeconds = ttlSecondsDefault, signal }: ContendOptions,
   ): Promise<Contender> {
     const store = anyStore.withCodec(text);
-    const lease = await untilAnswered((call) => store.lease({ ttlSeconds, ...call }), signal);
+    for (;;) {
+      const lease = await untilAnswered((call) => store.lease({ ttlSeconds, ...call }), signal);
+      try {
+        return await Contender.#enter(store, name, value, lease, signal);
+      } catch (error) {
+        const wasLost = !lease.alive && signal?.aborted !== true;
+        giveBackSoon(lease);
+        // The store was away for longer than the TTL: nothing is lost by beginning anew.
+        if (!wasLost) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  /**
+   * Joins and waits until nobody is older. A place in the line that was lost because the store was
+   * out of reach for longer than the TTL is taken anew, at the end. Rejects with the signal's
+   * reason, ClientError, or HoldLostError when somebody deleted the key of one who waits.
+   */
+  static async win(
+    store: AnyStore,
+    name: string,
+    value: string,
+    options: ContendOptions,
+  ): Promise<Contender> {
+    for (;;) {
+      const contender = await Contender.join(store, name, value, options);
+      try {
+        await contender.untilOldest(options.signal);
+        return contender;
+      } catch (error) {
+        if (!(error instanceof HoldLostError) || error.why !== "lease") {
+          throw error;
+        }
+      }
+    }
+  }
+
+  static async #enter(
+    store: Quorate,
+    name: string,
+    value: string,
+    lease: Lease,
+    signal: AbortSignal | undefined,
+  ): Promise<Contender> {
     const prefix = `${name}/`;
     const key = `${prefix}${lease.id.toString(16)}`;
-    const either = anyOf(signal, lease.signal);
-    try {
-      // Nobody else has this lease: a key that is there already is the one of a lost answer.
-      const token = await untilAnswered(async (call) => {
+    // Nobody else has this lease: a key that is there already is the one of a lost answer.
+    const token = await untilAnswered(
+      async (call) => {
         const done = await store
           .txn()
           .if(store.when(key).absent())
@@ -99,12 +146,10 @@ export class Contender {
           .else(store.op.get(key))
           .commit(call);
         return done.succeeded ? done.revision : (done.results[0]?.createRevision ?? 0);
-      }, either);
-      return new Contender(store, prefix, key, token, lease);
-    } catch (error) {
-      await lease[Symbol.asyncDispose]();
-      throw error;
-    }
+      },
+      anyOf(signal, lease.signal),
+    );
+    return new Contender(store, prefix, key, token, lease);
   }
 
   /** Whether nobody is older now. Rejects with ClientError. */
@@ -131,7 +176,8 @@ export class Contender {
       this.throwIfLost();
       this.#guard();
     } catch (error) {
-      await this.leave().catch(() => undefined);
+      // Whoever gives up must not wait for that as well.
+      this.leave().catch(() => undefined);
       throw error;
     }
   }
@@ -158,21 +204,39 @@ export class Contender {
     return this.#store.when(this.key).createRevision("=", this.token);
   }
 
-  /** Changes the value, if the place is still held. Rejects with HoldLostError or ClientError. */
+  /**
+   * Changes the value, if the place is still held. Tied to the value before, so that a request that
+   * was given up on and arrives late brings no old value back. Rejects with HoldLostError or
+   * ClientError.
+   */
   async setValue(value: string, signal?: AbortSignal): Promise<void> {
     const either = anyOf(signal, this.#over.signal);
-    const done = await untilAnswered(
-      (call) =>
-        this.#store
-          .txn()
-          .if(this.condition())
-          .do(this.#store.op.put(this.key, value, { lease: this.lease }))
-          .commit(call),
-      either,
-    );
-    if (!done.succeeded) {
-      this.#end(new HoldLostError(this.key, "deleted"));
-      this.throwIfLost();
+    const { key, lease } = this;
+    for (;;) {
+      const done = await untilAnswered(
+        (call) =>
+          this.#store
+            .txn()
+            .if(this.#store.when(key).modRevision("=", this.#modRevision))
+            .do(this.#store.op.put(key, value, { lease }))
+            .else(this.#store.op.get(key))
+            .commit(call),
+        either,
+      );
+      if (done.succeeded) {
+        this.#modRevision = done.revision;
+        return;
+      }
+      const [there] = done.results;
+      if (there?.createRevision !== this.token) {
+        this.#end(new HoldLostError(key, "deleted"));
+        this.throwIfLost();
+        return;
+      }
+      this.#modRevision = there.modRevision;
+      if (there.value === value) {
+        return;
+      }
     }
   }
 
@@ -182,15 +246,7 @@ export class Contender {
    */
   async leave(): Promise<void> {
     this.#end(new HoldLostError(this.key, "released"));
-    const end = AbortSignal.timeout(this.lease.ttlSeconds * 1000);
-    try {
-      await untilAnswered((call) => this.lease.revoke(call), end);
-    } catch (error) {
-      // Nobody renewed it: by now it has ended by itself.
-      if (!end.aborted) {
-        throw error;
-      }
-    }
+    await giveBack(this.lease);
   }
 
   #end(reason: HoldLostError): void {

@@ -25,7 +25,7 @@ import { randomUUID } from "node:crypto";
 import { type Codec, json, type Lease, type Quorate } from "../sdk/index.ts";
 import { Cache, type CacheOptions } from "./cache.ts";
 import type { AnyStore } from "./contender.ts";
-import { anyOf, pause, untilAnswered } from "./patience.ts";
+import { anyOf, giveBack, giveBackSoon, pause, untilAnswered } from "./patience.ts";
 
 /** One instance of a service. */
 export interface Instance<M = unknown> {
@@ -104,19 +104,39 @@ export class Registration<M = unknown> implements AsyncDisposable {
     return this.#lease?.alive === true;
   }
 
-  /** Changes what it says of itself. Rejects with ClientError. */
+  /** Changes what it says of itself. One call after the other. Rejects with ClientError. */
   async update(metadata: M | undefined): Promise<void> {
-    this.#value = valueOf(this.#value.Addr, metadata);
+    const value = valueOf(this.#value.Addr, metadata);
+    this.#value = value;
     const lease = this.#lease;
-    if (lease?.alive === true) {
-      await this.#store.put(this.#key, this.#value, { lease });
+    // When the lease is lost it registers anew, with the new value.
+    while (lease?.alive === true && this.#value === value) {
+      const either = anyOf(lease.signal, this.#stop.signal);
+      const there = await untilAnswered((call) => this.#store.get(this.#key, call), either);
+      if (there?.leaseId !== lease.id) {
+        return;
+      }
+      const done = await untilAnswered(
+        (call) =>
+          this.#store
+            .txn()
+            .if(this.#store.when(this.#key).modRevision("=", there.modRevision))
+            .do(this.#store.op.put(this.#key, value, { lease }))
+            .commit(call),
+        either,
+      );
+      if (done.succeeded) {
+        return;
+      }
     }
   }
 
   /** Takes the instance off the list at once. Idempotent; if the store is away, its TTL does it. */
   async close(): Promise<void> {
     this.#stop.abort();
-    await this.#lease?.[Symbol.asyncDispose]();
+    if (this.#lease !== undefined) {
+      await giveBack(this.#lease).catch(() => undefined);
+    }
     await this.#keeping;
   }
 
@@ -137,14 +157,20 @@ export class Registration<M = unknown> implements AsyncDisposable {
       );
       try {
         const both = anyOf(signal, lease.signal);
+        // A second time, or late, it does nothing: what it says of itself may have changed by then.
         await untilAnswered(
-          (call) => this.#store.put(this.#key, this.#value, { lease, ...call }),
+          (call) =>
+            this.#store
+              .txn()
+              .if(this.#store.when(this.#key).lease("!=", lease))
+              .do(this.#store.op.put(this.#key, this.#value, { lease }))
+              .commit(call),
           both,
         );
         return lease;
       } catch (error) {
         const wasLost = !lease.alive && !signal.aborted;
-        await lease[Symbol.asyncDispose]();
+        giveBackSoon(lease);
         if (!wasLost) {
           throw error;
         }

@@ -98,13 +98,12 @@ export class Election {
   }
 
   /**
-   * Stands for election and waits until it is won. Rejects with the signal's reason, ClientError,
-   * or HoldLostError when the store was out of reach for longer than the TTL while waiting.
+   * Stands for election and waits until it is won, as acquireLock waits for a lock. Rejects with
+   * the signal's reason, ClientError, or HoldLostError when somebody deleted the key of one who
+   * waits.
    */
   async campaign(value: string, options: CampaignOptions = {}): Promise<Leadership> {
-    const contender = await Contender.join(this.#store, this.name, value, options);
-    await contender.untilOldest(options.signal);
-    return new Leadership(contender);
+    return new Leadership(await Contender.win(this.#store, this.name, value, options));
   }
 
   /** Who leads now; undefined if nobody does. Rejects with ClientError. */

@@ -88,18 +88,17 @@ export class Lock implements AsyncDisposable {
 }
 
 /**
- * Waits for the lock. Rejects with the signal's reason when it aborts, with ClientError for what
- * waiting cannot mend, and with HoldLostError when the store was out of reach for longer than the
- * TTL while waiting (the place in the line is gone then).
+ * Waits for the lock, for as long as the store is away, too. Who was out of its reach for longer
+ * than the TTL while waiting waits on at the end of the line. Rejects with the signal's reason when
+ * it aborts, with ClientError for what waiting cannot mend, and with HoldLostError when somebody
+ * deleted the key of one who waits.
  */
 export async function acquireLock(
   store: AnyStore,
   name: string,
   options: LockOptions = {},
 ): Promise<Lock> {
-  const contender = await Contender.join(store, name, "", options);
-  await contender.untilOldest(options.signal);
-  return new Lock(name, contender);
+  return new Lock(name, await Contender.win(store, name, "", options));
 }
 
 /** The lock if nobody has it or waits for it now; else undefined. Rejects as acquireLock. */

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { grpcStatus } from "../base/index.ts";
+import type { Lease } from "../sdk/index.ts";
 import {
   CallAbortedError,
   type CallOptions,
@@ -31,10 +32,12 @@ export function isPassing(error: unknown): boolean {
 }
 
 /**
- * Calls until there is an answer: `work` must be such that doing it twice is doing it once. Each
- * attempt gets a time limit, short at first: a member that is cut off from the others holds a call
- * for as long as it may, while another would answer at once. Rejects with the first error that does
- * not pass, and with the signal's reason when it aborts.
+ * Calls until there is an answer: `work` must be such that doing it twice is doing it once, also
+ * when the first time comes late, after whatever the caller did next (a member that is cut off may
+ * keep a request and pass it on when it is back). So writes are tied to what they replace, or to a
+ * lease that ends with them. Each attempt gets a time limit, short at first: a member that is cut
+ * off from the others holds a call for as long as it may, while another would answer at once.
+ * Rejects with the first error that does not pass, and with the signal's reason when it aborts.
  */
 export async function untilAnswered<T>(
   work: (call: CallOptions) => Promise<T>,
@@ -54,6 +57,27 @@ export async function untilAnswered<T>(
       await pause(pauseMs * (0.5 + Math.random() / 2), signal);
     }
   }
+}
+
+/**
+ * Gives a lease back, and with it its keys, however often it must be asked, for as long as it may
+ * live: one that is left behind stands in others' way, and every new leader of the store gives it its
+ * full time again. Rejects with ClientError for what asking again cannot mend.
+ */
+export async function giveBack(lease: Lease): Promise<void> {
+  const end = AbortSignal.timeout(lease.ttlSeconds * 1000);
+  try {
+    await untilAnswered((call) => lease.revoke(call), end);
+  } catch (error) {
+    if (!end.aborted) {
+      throw error;
+    }
+  }
+}
+
+/** The same for whoever does not wait for it. */
+export function giveBackSoon(lease: Lease): void {
+  giveBack(lease).catch(() => undefined);
 }
 
 /** Resolves after `ms`, or when the signal aborts. */

@@ -13,9 +13,9 @@
 // second (while there is a leader). Reads are linearizable: what was set by one server is seen by
 // the next.
 //
-// Costs: a new session is a lease and a write; a changed one a write and a renewal; a touched one a
-// read and a renewal, which is no write; a read is a read. Every session is a lease of its own: the
-// store holds some hundred bytes more for each.
+// Costs: a new session is a read, a lease and a write; a changed one a read, a write and a renewal;
+// a touched one a read and a renewal, which is no write; a read is a read. Every session is a lease
+// of its own: the store holds some hundred bytes more for each.
 
 import { type Codec, type Entry, json, type Quorate } from "../sdk/index.ts";
 import { type CallOptions, LeaseNotFoundError } from "../client/index.ts";
@@ -61,11 +61,16 @@ export class Sessions<D = Record<string, unknown>> {
   /** Sets a session's data, and begins its time anew; `ttlSeconds` is for a session that is new. */
   async set(id: string, data: D, ttlSeconds = this.#ttlSeconds): Promise<void> {
     for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-      if ((await this.#replace(id, data)) || (await this.#make(id, data, ttlSeconds))) {
+      const entry = await this.#entry(id);
+      const isSet =
+        entry === undefined
+          ? await this.#make(id, data, ttlSeconds)
+          : await this.#replace(entry, data);
+      if (isSet) {
         return;
       }
     }
-    throw new Error(`session ${id} was made and ended by others again and again`);
+    throw new Error(`session ${id} was changed by others again and again`);
   }
 
   /** Begins a session's time anew; false if there is none. */
@@ -95,18 +100,20 @@ export class Sessions<D = Record<string, unknown>> {
     return this.#patiently((call) => this.#store.get(id, call));
   }
 
-  /** False when there is no such session, or it ended meanwhile. */
-  async #replace(id: string, data: D): Promise<boolean> {
-    const { op } = this.#store;
+  /**
+   * False when it was changed or ended meanwhile. Tied to what it replaces: a request that arrives
+   * late must not bring old data back.
+   */
+  async #replace(entry: Entry<D>, data: D): Promise<boolean> {
+    const { key, modRevision } = entry;
     const done = await this.#patiently((call) =>
       this.#store
         .txn()
-        .if(this.#store.when(id).exists())
-        .do(op.put(id, data, { keepLease: true }), op.get(id))
+        .if(this.#store.when(key).modRevision("=", modRevision))
+        .do(this.#store.op.put(key, data, { keepLease: true }))
         .commit(call),
     );
-    const entry = done.succeeded ? done.results[1] : undefined;
-    return entry !== undefined && (await this.#renew(entry));
+    return done.succeeded && (await this.#renew(entry));
   }
 
   /** False when somebody else has made it meanwhile. */
