@@ -6,6 +6,7 @@
 //   locks.ts, elections.ts   one holder at a time, with fencing tokens (both on contender.ts)
 //   barriers.ts              a gate for many, and one that opens when enough have come
 //   cache.ts                 a copy of a range, read without a round trip
+//   config.ts, flags.ts      a typed view of a prefix, features switched on for some (on cache.ts)
 //   discovery.ts             instances register, clients follow; grpc-resolver.ts for grpc-js
 //   sessions.ts              with a time to live; express-sessions.ts, fastify-sessions.ts
 //   queue.ts, topic.ts       work for one of many, messages for all (on once-writer.ts)
@@ -33,6 +34,16 @@ export {
   type CacheOptions,
   type Freshness,
 } from "./cache.ts";
+export {
+  type ChangeConfigOptions,
+  type ConfigChange,
+  ConfigDefinition,
+  type ConfigIssue,
+  defineConfig,
+  InvalidConfigError,
+  LiveConfig,
+  type OpenConfigOptions,
+} from "./config.ts";
 export { type AnyStore, type ContendOptions, HoldLostError } from "./contender.ts";
 export {
   follow,
@@ -45,6 +56,14 @@ export {
 export { type CampaignOptions, Election, type Leader, Leadership } from "./elections.ts";
 export { expressSessionStore } from "./express-sessions.ts";
 export { type FastifySessionStore, fastifySessionStore } from "./fastify-sessions.ts";
+export {
+  FeatureFlags,
+  type FeatureFlagsOptions,
+  type Flag,
+  type FlagChange,
+  type FlagSource,
+  rolloutShare,
+} from "./flags.ts";
 export { type GrpcResolverOptions, registerGrpcResolver } from "./grpc-resolver.ts";
 export {
   Leaderboard,

@@ -77,6 +77,7 @@ export type {
 export { Quorate, type QuorateOptions, type UpdateOptions } from "./quorate.ts";
 export type { EntryRange, Listing, RangeOptions, ReadOptions } from "./range.ts";
 export type { LeaseLike } from "./scope.ts";
+export { pathText } from "./standard-schema.ts";
 export type {
   SchemaInput,
   SchemaOutput,
