@@ -9,7 +9,7 @@ import { SeededRng } from "../../src/base/index.ts";
 import { connect, keyBytes } from "../../src/client/index.ts";
 import { PutRequest, PutResponse } from "../../src/wire/index.ts";
 import { EtcdServer, etcdInstalled } from "../etcd-snapshot/etcd-tools.ts";
-import { writeHistory } from "../etcd-snapshot/history.ts";
+import { writeHistory, type Written } from "../etcd-snapshot/history.ts";
 import { control, printed, RunningControl } from "../support/control.ts";
 import { KvClient } from "../support/kv-client.ts";
 import { ClusterProcesses, type MemberProcess } from "../support/processes.ts";
@@ -52,6 +52,9 @@ async function remove(endpoint: string, prefix: string): Promise<void> {
   await printed([`--endpoints=${endpoint}`, "del", "--prefix", prefix]);
 }
 
+/** A history that is never compacted: what a mirror was away for must still be there. */
+const uncompacted: Written = { revision: 1, compacted: Number.POSITIVE_INFINITY };
+
 /** Kills and starts the mirror while the source is written; both must be the same in the end. */
 async function mirrorThroughCuts(from: string, to: string, name: string): Promise<void> {
   const seed = Math.floor(Math.random() * 2 ** 31);
@@ -66,7 +69,7 @@ async function mirrorThroughCuts(from: string, to: string, name: string): Promis
     `--checkpoint=${checkpoint}`,
     to,
   ];
-  let written = await writeHistory(from, seed, 300);
+  let written = await writeHistory(from, seed, 300, uncompacted);
   for (let round = 0; round < 3; round++) {
     using mirror = new RunningControl(args);
     written = await writeHistory(from, seed + round, 300, written);
