@@ -5,6 +5,8 @@
 // transaction is sent again: if it took place before, the condition fails, and the key's new
 // revision says so. One transaction at a time.
 //
+// When the key is gone with its lease, nobody can tell: the caller gets an error that is `uncertain`.
+//
 // Costs: a lease for each writer, one more small put in every transaction.
 
 import { type CallOptions, ClientError, LeaseNotFoundError } from "../client/index.ts";
@@ -17,7 +19,7 @@ import {
   text,
 } from "../sdk/index.ts";
 import type { AnyStore } from "./contender.ts";
-import { untilAnswered } from "./patience.ts";
+import { inTime, untilAnswered } from "./patience.ts";
 
 const ttlSeconds = 30;
 
@@ -50,6 +52,8 @@ export class OnceWriter implements AsyncDisposable {
   readonly #prefix: string;
   #identity: Identity | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  /** What was begun by `during` and has not ended. */
+  readonly #running = new Set<Promise<unknown>>();
 
   /** `prefix` is where the writers' own keys are: nobody else may write there. */
   constructor(store: AnyStore, prefix: string) {
@@ -65,10 +69,24 @@ export class OnceWriter implements AsyncDisposable {
   commit(transaction: OnceTransaction, signal?: AbortSignal): Promise<OnceResult> {
     const result = this.#last.then(() => this.#commit(transaction, signal));
     this.#last = result.catch(() => undefined);
+    return inTime(result, signal);
+  }
+
+  /** Does `work`, which commits at its end: who disposes of the writer waits for it. */
+  during<T>(work: () => Promise<T>): Promise<T> {
+    const result = work();
+    const ended: Promise<unknown> = result
+      .catch(() => undefined)
+      .then(() => this.#running.delete(ended));
+    this.#running.add(ended);
     return result;
   }
 
+  /** Waits for what was asked of it. */
   async [Symbol.asyncDispose](): Promise<void> {
+    while (this.#running.size > 0) {
+      await Promise.all(this.#running);
+    }
     await this.#last;
     await this.#identity?.lease[Symbol.asyncDispose]();
     this.#identity = undefined;
@@ -87,7 +105,7 @@ export class OnceWriter implements AsyncDisposable {
         try {
           const result = await this.#attempt(identity, transaction, call);
           return result?.done === false && unsure !== undefined
-            ? ((await this.#fence(identity, call)) ?? result)
+            ? await this.#fence(identity, result, call)
             : result;
         } catch (error) {
           unsure = error instanceof ClientError && error.uncertain ? error : unsure;
@@ -101,7 +119,7 @@ export class OnceWriter implements AsyncDisposable {
         }
       } catch (error) {
         this.#forget(identity);
-        throw error;
+        throw unsure === undefined ? error : stillUnsure(unsure, error);
       }
       // The lease is over, and with it the key that would tell.
       this.#forget(identity);
@@ -177,20 +195,43 @@ export class OnceWriter implements AsyncDisposable {
   /**
    * After a refusal an earlier attempt may still be under way and find its conditions met later.
    * Changing the key makes that impossible; unless it has taken place, which is returned.
+   * undefined when the lease is over: the attempt may have taken place before that.
    */
-  async #fence(identity: Identity, call: CallOptions): Promise<OnceResult | undefined> {
+  async #fence(
+    identity: Identity,
+    refused: OnceResult,
+    call: CallOptions,
+  ): Promise<OnceResult | undefined> {
     const store = this.#store;
     const { key, lease, revision } = identity;
-    const done = await store
-      .txn()
-      .if(store.when(key).modRevision("=", revision))
-      .do(store.op.put(key, fenced, { lease }))
-      .else(store.op.get(key))
-      .commit(call);
-    if (done.succeeded) {
-      identity.revision = done.revision;
-      return undefined;
+    try {
+      const done = await store
+        .txn()
+        .if(store.when(key).modRevision("=", revision))
+        .do(store.op.put(key, fenced, { lease }))
+        .else(store.op.get(key))
+        .commit(call);
+      if (done.succeeded) {
+        identity.revision = done.revision;
+        return refused;
+      }
+      const [own] = done.results;
+      return own === undefined ? undefined : (this.#tookPlace(identity, own) ?? refused);
+    } catch (error) {
+      if (error instanceof LeaseNotFoundError) {
+        return undefined;
+      }
+      throw error;
     }
-    return this.#tookPlace(identity, done.results[0]);
   }
+}
+
+/** An error of a later attempt says nothing of the one before it. */
+function stillUnsure(unsure: ClientError, error: unknown): unknown {
+  if (!(error instanceof ClientError) || error.uncertain) {
+    return error;
+  }
+  const { status, endpoint } = unsure;
+  const text = `${unsure.message}; then, when it was tried again: ${error.message}`;
+  return new ClientError(status, text, { cause: error, endpoint });
 }

@@ -21,6 +21,20 @@ const passing: ReadonlySet<number> = new Set([
   grpcStatus.resourceExhausted,
 ]);
 
+/** So many connections in a row may break in the middle of an answer. */
+const tornMax = 5;
+
+/** Whether a connection seems to have ended in the middle of a call. */
+function isTorn(error: unknown): boolean {
+  return (
+    error instanceof ClientError &&
+    !(error instanceof CallAbortedError) &&
+    !(error instanceof ClientClosedError) &&
+    error.code === undefined &&
+    (error.status === grpcStatus.internal || error.status === grpcStatus.cancelled)
+  );
+}
+
 /** Whether the same call may succeed later. */
 export function isPassing(error: unknown): boolean {
   return (
@@ -44,13 +58,15 @@ export async function untilAnswered<T>(
   signal: AbortSignal | undefined,
 ): Promise<T> {
   let timeoutMs = timeoutMsMin;
+  let torn = 0;
   for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
     signal?.throwIfAborted();
     try {
       return await work({ timeoutMs, signal });
     } catch (error) {
       signal?.throwIfAborted();
-      if (!isPassing(error)) {
+      torn = isTorn(error) ? torn + 1 : 0;
+      if (!isPassing(error) && (torn === 0 || torn > tornMax)) {
         throw error;
       }
       timeoutMs = Math.min(2 * timeoutMs, timeoutMsMax);
@@ -83,6 +99,25 @@ export function giveBackSoon(lease: Lease): void {
 /** Resolves after `ms`, or when the signal aborts. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => undefined);
+}
+
+/** `promise`, or a rejection with the signal's reason as soon as it aborts. */
+export async function inTime<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) {
+    return await promise;
+  }
+  promise.catch(() => undefined);
+  signal.throwIfAborted();
+  let onAbort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 /** A signal that aborts when one of these does. */
