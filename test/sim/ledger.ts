@@ -375,6 +375,10 @@ export class Ledger {
     const before = this.membership.confState;
     const conf = changeConf(before, change && toRaftChange(change)) ?? before;
     this.membership.applyConfChange(change, conf);
+    for (const { id, isLearner } of this.membership.members()) {
+      const votes = conf.voters.includes(id);
+      demand(votes !== isLearner, () => `${id} is listed as a voter and is none, or the reverse`);
+    }
     this.#confs.push(conf);
   }
 
