@@ -31,6 +31,8 @@ const unreadBytesMax = 8 * 1024 * 1024;
 const staleTokensMax = 3;
 const retryMsMin = 50;
 const retryMsMax = 3_000;
+/** Between two requests for progress while the first is not answered. */
+const progressRetryMs = 500;
 
 /** Failures after which the same request may succeed elsewhere or later. */
 const passing: ReadonlySet<number> = new Set([
@@ -56,8 +58,9 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
   #closed = false;
   #isOpen = false;
   #streamIsOpen = false;
-  /** Asked for and not answered: asked again when the watch is opened again. */
+  /** Asked for and not answered. */
   #progressWanted = false;
+  #progressTimer: NodeJS.Timeout | undefined;
   readonly #onAbort = (): void => this.close();
   readonly #opened: {
     readonly resolve: () => void;
@@ -112,9 +115,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
   /** Asks the server to tell how far this watch has come; the answer is a reply without events. */
   requestProgress(): void {
     this.#progressWanted = true;
-    if (this.#streamIsOpen) {
-      this.#askProgress();
-    }
+    this.#askProgress();
   }
 
   close(): void {
@@ -126,8 +127,13 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     return Promise.resolve();
   }
 
+  /** Asks until there is an answer: servers forget a request while a watch has not caught up. */
   #askProgress(): void {
-    this.#send({ requestUnion: { kind: "progressRequest", value: {} } });
+    clearTimeout(this.#progressTimer);
+    if (this.#progressWanted && this.#streamIsOpen) {
+      this.#send({ requestUnion: { kind: "progressRequest", value: {} } });
+      this.#progressTimer = setTimeout(() => this.#askProgress(), progressRetryMs);
+    }
   }
 
   #send(request: WatchRequest): void {
@@ -203,9 +209,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
       this.#channels.praise(channel);
       this.#isOpen = true;
       this.#streamIsOpen = true;
-      if (this.#progressWanted) {
-        this.#askProgress();
-      }
+      this.#askProgress();
       for (const { resolve } of this.#opened.splice(0)) {
         resolve();
       }
@@ -218,6 +222,7 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
       this.#onEvents(reply, sizeBytes);
     } else {
       this.#progressWanted = false;
+      clearTimeout(this.#progressTimer);
       this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
       this.#inbox.push(reply, sizeBytes);
     }
@@ -259,6 +264,8 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     this.#closed = true;
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     clearTimeout(this.#timer);
+    clearTimeout(this.#progressTimer);
+    this.#streamIsOpen = false;
     this.#stream?.cancel();
     this.#stream = undefined;
     this.#inbox.end(error);

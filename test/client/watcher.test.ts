@@ -119,6 +119,22 @@ it("asks for progress again when the answer did not come", async () => {
   expect(second.progressRequests).toBe(1);
 });
 
+it("asks for progress until there is an answer", async () => {
+  first.onWatch = (watch) => watch.reply({ created: true, header: header(4) });
+  first.onProgressRequest = (watch) => {
+    if (first.progressRequests === 3) {
+      watch.reply({ header: header(9) });
+    }
+  };
+  const watcher = client.watch({ key: keyBytes("k") });
+  watcher.requestProgress();
+  for await (const reply of watcher) {
+    expect(reply.header?.revision).toBe(9);
+    break;
+  }
+  expect(first.progressRequests).toBe(3);
+});
+
 it("puts fragments together, and forgets them in a break", async () => {
   first.onWatch = (watch) => {
     watch.reply({ created: true, header: header(4) });

@@ -76,6 +76,10 @@ async function listenTo(
     if (watch.revision >= last) {
       return;
     }
+    if (Number.isFinite(last)) {
+      // A member that is behind has answered.
+      watch.requestProgress();
+    }
   }
 }
 
