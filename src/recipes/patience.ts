@@ -77,8 +77,8 @@ export async function untilAnswered<T>(
 
 /**
  * Gives a lease back, and with it its keys, however often it must be asked, for as long as it may
- * live: one that is left behind stands in others' way, and every new leader of the store gives it its
- * full time again. Rejects with ClientError for what asking again cannot mend.
+ * live: one that is left behind stands in others' way, and every new leader of the store gives it
+ * its full time again. Rejects with ClientError for what asking again cannot mend.
  */
 export async function giveBack(lease: Lease): Promise<void> {
   const end = AbortSignal.timeout(lease.ttlSeconds * 1000);

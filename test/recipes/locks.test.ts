@@ -108,7 +108,8 @@ describe("a lock", () => {
     const enough = (): boolean => counts.acquired > 7 && counts.lost > 0 && counts.gaveUp > 0;
     const faults = { durationMs: 6_000, faultMsMax: 3_000, enough };
     await underFaults(cluster, faults, async (over) => {
-      // Each knows one member only: when that is cut off, it loses what it has and the others go on.
+      // Each knows one member only: when that is cut off, it loses what it has and the others go
+      // on.
       const worker = async (name: string, endpoint: string): Promise<void> => {
         await using own = new Quorate({ endpoints: [endpoint] });
         for (let turn = 0; !over.aborted; turn++) {
@@ -263,7 +264,8 @@ describe("an election", () => {
           seen.push(leader);
         }
       })();
-      // Each knows one member only: when that is cut off, it loses its office and another is elected.
+      // Each knows one member only: when that is cut off, it loses its office and another is
+      // elected.
       const candidate = async (endpoint: string): Promise<void> => {
         await using own = new Quorate({ endpoints: [endpoint] });
         const election = new Election(own, "throne");
