@@ -24,7 +24,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { SeededRng } from "../../src/base/index.ts";
 import { checkData } from "../../src/node/index.ts";
 import type { CheckedData } from "../../src/node/index.ts";
@@ -33,6 +33,9 @@ import { writeHistory } from "../etcd-snapshot/history.ts";
 import type { Written } from "../etcd-snapshot/history.ts";
 import { KvClient } from "../support/kv-client.ts";
 import { ClusterProcesses, type MemberProcess } from "../support/processes.ts";
+
+// Each runs several processes, one after the other.
+vi.setConfig({ testTimeout: 90_000 });
 
 const script = new URL("../../dist/cli/quorate.cjs", import.meta.url).pathname;
 

@@ -4,10 +4,13 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { verbs } from "../../../src/cli/ctl/verbs.ts";
 import { control, type Outcome, printed } from "../../support/control.ts";
 import { ClusterProcesses } from "../../support/processes.ts";
+
+// Each runs several processes, one after the other.
+vi.setConfig({ testTimeout: 90_000 });
 
 let directory: string;
 let cluster: ClusterProcesses;
