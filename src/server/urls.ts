@@ -40,6 +40,9 @@ function parseUrl(given: string): ServerUrl {
   if (scheme !== "http" && scheme !== "https") {
     throw new ConfigError(`URL scheme must be http, https, unix, or unixs: ${text}`);
   }
+  if (/[\s\p{Cc}]/u.test(authority)) {
+    throw new ConfigError(`invalid character in URL: ${JSON.stringify(text)}`);
+  }
   const parts = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(authority);
   const port = Number(parts?.[3]);
   if (parts === null || port > 65_535) {

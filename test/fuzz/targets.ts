@@ -1,8 +1,10 @@
-// Every parser that reads bytes from outside, save those whose own tests do the same: HTTP/2 and
-// HPACK (test/grpc), raft messages (test/node), backup files (test/etcd-snapshot).
+// Every parser that reads bytes from outside, save those whose own tests do the same: HTTP/2
+// conversations (test/grpc), raft messages (test/node).
 
 import { configTargets } from "./config-targets.ts";
+import { fileTargets } from "./file-targets.ts";
 import { peerTargets } from "./peer-targets.ts";
+import { requestTargets } from "./request-targets.ts";
 import { storageTargets } from "./storage-targets.ts";
 import type { Target } from "./target.ts";
 import { wireTargets } from "./wire-targets.ts";
@@ -12,4 +14,6 @@ export const targets: readonly Target[] = [
   ...peerTargets,
   ...storageTargets,
   ...configTargets,
+  ...requestTargets,
+  ...fileTargets,
 ];

@@ -46,15 +46,15 @@ function isAbsent(error: unknown): boolean {
 }
 
 function parseContexts(path: string, text: string): Contexts {
-  let stored: { format?: unknown; current?: unknown; contexts?: unknown };
+  let stored: unknown;
   try {
-    stored = JSON.parse(text) as typeof stored;
+    stored = JSON.parse(text);
   } catch (error) {
     throw damaged(path, textOf(error));
   }
-  const { current, contexts } = stored;
+  const { format: written, current, contexts } = isRecord(stored) ? stored : {};
   const isWhole =
-    stored.format === format &&
+    written === format &&
     (current === undefined || typeof current === "string") &&
     isRecord(contexts) &&
     Object.values(contexts).every(

@@ -61,7 +61,7 @@ interface Stored extends MirrorIdentity {
 function parse(path: string, text: string): Stored {
   try {
     const stored = JSON.parse(text) as Stored;
-    if (stored.format === format && Number.isSafeInteger(stored.revision)) {
+    if (stored.format === format && isPoint(stored)) {
       return stored;
     }
   } catch {
@@ -72,6 +72,11 @@ function parse(path: string, text: string): Stored {
     `${path} is not a mirror's checkpoint`,
     "delete it, and the mirror copies everything anew",
   );
+}
+
+function isPoint({ revision, copyFrom }: Stored): boolean {
+  const isKey = typeof copyFrom === "string" && /^([0-9a-f]{2})+$/.test(copyFrom);
+  return (copyFrom === null || isKey) && Number.isSafeInteger(revision) && revision >= 0;
 }
 
 /** Replaces the file whole. */
