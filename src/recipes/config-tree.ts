@@ -1,8 +1,8 @@
 // A configuration as keys, one for each leaf, and as one object.
 //
 // "db/host" holds the JSON of `{ db: { host: ... } }`'s leaf. Objects are taken apart, arrays are
-// leaves. In a name, "~" is written "~0" and "/" "~1", as JSON Pointer does (RFC 6901). A value that
-// is no JSON is text, so that it may be put by hand: `put config/db/host localhost`.
+// leaves. In a name, "~" is written "~0" and "/" "~1", as JSON Pointer does (RFC 6901). A value
+// that is no JSON is text, so that it may be put by hand: `put config/db/host localhost`.
 
 /** Keys below the prefix, with what is stored there. */
 export type Leaves = ReadonlyMap<string, string>;

@@ -111,8 +111,8 @@ export class ConfigDefinition<Schema extends StandardSchema> {
 
   /**
    * Opens a view of the keys below `prefix`. Waits while the store is away. Rejects with
-   * InvalidConfigError when what is there does not fit, ClientError for what waiting cannot mend, or
-   * the signal's reason.
+   * InvalidConfigError when what is there does not fit, ClientError for what waiting cannot mend,
+   * or the signal's reason.
    */
   open(
     store: AnyStore,
@@ -223,7 +223,6 @@ export class LiveConfig<Out, In = Out> implements AsyncDisposable {
    * `change` throws, InvalidConfigError (nothing was written), ConflictError, or ClientError.
    */
   async update(
-    // oxlint-disable-next-line typescript/no-invalid-void-type
     change: (draft: In) => In | void,
     options: ChangeConfigOptions = {},
   ): Promise<{ readonly revision: number }> {
@@ -245,7 +244,7 @@ export class LiveConfig<Out, In = Out> implements AsyncDisposable {
     return await this.#replace(() => then, options);
   }
 
-  /** The configuration as it was at a revision. Rejects with CompactedError or InvalidConfigError. */
+  /** The configuration of a revision. Rejects with CompactedError or InvalidConfigError. */
   async at(revision: number, options: ChangeConfigOptions = {}): Promise<Out> {
     const leaves = await this.#leavesAt(revision, options);
     return await this.#checked(leaves, revision);
