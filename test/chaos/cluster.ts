@@ -161,7 +161,7 @@ export class ChaosCluster {
       const shim =
         library === undefined
           ? undefined
-          : new Shim(library, dataDirectory, join(this.#directory, `${name}.command`));
+          : new Shim(library, dataDirectory, join(this.#directory, name));
       const process = new MemberProcess({
         name,
         clientPort,

@@ -1,4 +1,5 @@
-// Faults of disks: writes and syncs that fail, stall or are cut short, and a full file system.
+// Faults of disks: reads, writes and syncs that fail, stall or are cut short, a full file system,
+// and power cuts, which take what was not synced.
 
 import { open, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,10 +12,10 @@ import { sleep } from "./workload.ts";
 
 const EIO = 5;
 const ENOSPC = 28;
-/** A member whose disk fails is gone within this, milliseconds. */
-const stopMsMax = 15_000;
+/** A member whose disk fails is gone within this, milliseconds; a loaded machine takes its time. */
+const stopMsMax = 60_000;
 /** What the log of a member that stops itself must name. */
-const namesItsDisk = /EIO|ENOSPC|i\/o error|no space left|short/i;
+const namesItsDisk = /EIO|ENOSPC|(i\/o|input\/output) error|no space left|short/i;
 
 function needsShim(cluster: ChaosCluster): string | undefined {
   return cluster.hasShim ? undefined : "no gcc to build the shim";
@@ -110,6 +111,70 @@ const slowDisk: Fault = {
   },
 };
 
+/** Reads fail, then the member is to start on a disk like that: it refuses, and takes no harm. */
+const readError: Fault = {
+  name: "read-error",
+  gapMsMax: 3_000,
+  unavailable: needsShim,
+  run: async (context) => {
+    const { cluster, rng } = context;
+    const victim = rng.below(2) === 0 ? await cluster.leader() : pick(rng, cluster.members);
+    context.avoid([victim]);
+    await victim.shim?.order({ on: "read", does: "fail", argument: EIO });
+    const stopped = await ended(victim, lasting(context, 500, 3_000));
+    await victim.process.stop("SIGKILL");
+    const before = victim.process.log.length;
+    const refused = await victim.process.start().then(
+      () => false,
+      () => true,
+    );
+    demand(refused, () => `${victim.name} serves without having read its disk`);
+    const log = logSince(victim, before);
+    demand(
+      !victim.process.running && namesItsDisk.test(log),
+      () => `${victim.name} does not name its disk as it refuses:\n${log.slice(-2000)}`,
+    );
+    await victim.shim?.clear();
+    await victim.process.start();
+    return `${victim.name} ${stopped ? "stopped" : "went on"}, and did not start`;
+  },
+};
+
+async function cutPower(
+  { rng, healed }: FaultContext,
+  victims: readonly ChaosMember[],
+): Promise<string> {
+  await Promise.all(victims.map((member) => member.process.stop("SIGKILL")));
+  const lost: string[] = [];
+  for (const victim of victims) {
+    lost.push(`${victim.name} lost ${(await victim.shim?.losePower(rng)) ?? 0} bytes`);
+  }
+  healed();
+  await Promise.all(victims.map((member) => member.process.start()));
+  return lost.join(", ");
+}
+
+const powerCut: Fault = {
+  name: "power-cut-member",
+  gapMsMax: 3_000,
+  unavailable: needsShim,
+  run: async (context) => {
+    const victim = pick(context.rng, context.cluster.members);
+    context.avoid([victim]);
+    return cutPower(context, [victim]);
+  },
+};
+
+const powerCutOfAll: Fault = {
+  name: "power-cut-all",
+  gapMsMax: undefined,
+  unavailable: needsShim,
+  run: (context) => {
+    context.avoid(context.cluster.members);
+    return cutPower(context, context.cluster.members);
+  },
+};
+
 /** Fills the file system of the member that has one of its own. */
 const fullDisk: Fault = {
   name: "disk-full",
@@ -158,4 +223,13 @@ async function fill(fileSystem: string, path: string): Promise<void> {
   }
 }
 
-export const diskFaults: readonly Fault[] = [syncError, writeError, shortWrite, slowDisk, fullDisk];
+export const diskFaults: readonly Fault[] = [
+  syncError,
+  writeError,
+  shortWrite,
+  readError,
+  slowDisk,
+  fullDisk,
+  powerCut,
+  powerCutOfAll,
+];

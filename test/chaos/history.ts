@@ -42,6 +42,7 @@ export class History {
   readonly firstSeenMs = new Map<number, number>();
   knownRevision = 1;
   failed = 0;
+  answeredReads = 0;
 
   begin(operation: Pick<Operation, "member" | "kind" | "body" | "range">): Operation {
     const begun: Operation = {
@@ -74,6 +75,8 @@ export class History {
     operation.wrote = wrote;
     if (operation.body !== undefined) {
       this.acknowledgedMs.push(performance.now());
+    } else if (operation.kind === "read" && operation.range?.revision === 0) {
+      this.answeredReads++;
     }
     this.told(revision);
   }

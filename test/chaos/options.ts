@@ -1,6 +1,7 @@
 // What the command line asks for.
 
 import { parseArgs } from "node:util";
+import { clockFaults } from "./clock-faults.ts";
 import { damageFaults } from "./damage-faults.ts";
 import { diskFaults } from "./disk-faults.ts";
 import type { Fault } from "./faults.ts";
@@ -12,24 +13,61 @@ export const allFaults: readonly Fault[] = [
   ...networkFaults,
   ...diskFaults,
   ...damageFaults,
+  ...clockFaults,
 ];
+
+/** What `--short` injects, each once, by the size of the cluster. */
+const shortNames: ReadonlyMap<number, readonly string[]> = new Map([
+  [
+    3,
+    [
+      "kill-leader",
+      "kill-all",
+      "pause-leader",
+      "partition-leader",
+      "one-way-in",
+      "fsync-error",
+      "read-error",
+      "slow-disk",
+      "disk-full",
+      "power-cut-all",
+      "damage-wal",
+      "damage-table",
+      "clock-jump",
+    ],
+  ],
+  [5, ["kill-majority", "partition-halves"]],
+]);
+
+/** What the load of a short run does at least, in each cluster. */
+export const shortMinima = { writes: 200, reads: 100 } as const;
 
 export interface ChaosOptions {
   readonly seed: number;
   /** Of faults, in each cluster. */
   readonly secs: number;
   readonly sizes: readonly number[];
+  /** The kinds to choose from. */
   readonly faults: readonly Fault[];
+  /** Each kind of a short list once, instead of any kinds for `secs`. */
   readonly isShort: boolean;
+  /** How long things took is told and not judged, and waits are longer. */
+  readonly isPatient: boolean;
+}
+
+/** The kinds of the short list for a cluster of `size`. */
+export function shortList({ faults }: ChaosOptions, size: number): Fault[] {
+  return faults.filter(({ name }) => shortNames.get(size)?.includes(name));
 }
 
 export const usage = `npm run chaos -- [options]
 
-  --secs N       seconds of faults in each cluster (120; with --short 30)
+  --secs N       seconds of faults in each cluster (120)
   --seed S       what to do and when; drawn when not given
   --members N    3 or 5 (both, one after the other)
   --faults A,B   only kinds of these names or beginnings of names
-  --short        faults of a third of their length
+  --short        each kind of a short list once, for a short time; and --patient
+  --patient      for a machine that is slow or busy: gaps are told and not judged
 
 Kinds: ${allFaults.map(({ name }) => name).join(", ")}`;
 
@@ -43,6 +81,7 @@ export function parseOptions(args: readonly string[], drawnSeed: number): ChaosO
       members: { type: "string" },
       faults: { type: "string" },
       short: { type: "boolean", default: false },
+      patient: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -55,10 +94,11 @@ export function parseOptions(args: readonly string[], drawnSeed: number): ChaosO
   }
   return {
     seed: values.seed === undefined ? drawnSeed : whole("seed", values.seed),
-    secs: values.secs === undefined ? (values.short ? 30 : 120) : whole("secs", values.secs),
+    secs: values.secs === undefined ? 120 : whole("secs", values.secs),
     sizes: members === undefined ? [3, 5] : [members],
     faults: chosenFaults(values.faults),
     isShort: values.short,
+    isPatient: values.short || values.patient,
   };
 }
 

@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChaosCluster } from "./cluster.ts";
-import { parseOptions, usage } from "./options.ts";
+import { parseOptions, shortList, shortMinima, usage } from "./options.ts";
 import type { ChaosOptions } from "./options.ts";
 import { Trial } from "./trial.ts";
 import type { Verdict } from "./trial.ts";
@@ -18,19 +18,25 @@ function say(line: string): void {
   process.stdout.write(`${seconds} s  ${line}\n`);
 }
 
-/** What a run must have tried at least, by seconds of faults. */
+/** What a run must have tried at least: by seconds of faults, or what the short list says. */
 function shortfalls(verdict: Verdict, options: ChaosOptions): string[] {
   const { injected, counts, watched } = verdict;
+  const { secs, isShort } = options;
+  const planned = isShort ? shortList(options, verdict.size) : [];
   const minima: readonly (readonly [string, number, number])[] = [
-    ["faults", injected.length, Math.max(1, Math.floor(options.secs / 25))],
-    ["checked writes", counts.writes, options.secs * 10],
-    ["checked reads", counts.reads, options.secs * 5],
-    ["watched revisions", watched, options.secs * 20],
+    ["faults", injected.length, isShort ? planned.length : Math.max(1, Math.floor(secs / 25))],
+    ["checked writes", counts.writes, isShort ? shortMinima.writes : secs * 10],
+    ["checked reads", counts.reads, isShort ? shortMinima.reads : secs * 5],
+    ["watched revisions", watched, isShort ? shortMinima.writes : secs * 20],
     ["leases", verdict.leases, 1],
   ];
-  return minima
-    .filter(([, got, least]) => got < least)
-    .map(([what, got, least]) => `only ${got} ${what}, ${least} are the least`);
+  const missing = planned.filter((each) => !injected.some(({ fault }) => fault === each));
+  return [
+    ...missing.map(({ name }) => `${name}: ${verdict.skipped.get(name) ?? "not injected"}`),
+    ...minima
+      .filter(([, got, least]) => got < least)
+      .map(([what, got, least]) => `only ${got} ${what}, ${least} are the least`),
+  ];
 }
 
 function report(verdict: Verdict): void {
@@ -111,9 +117,8 @@ async function main(): Promise<boolean> {
     process.stdout.write(`${usage}\n`);
     return true;
   }
-  say(
-    `seed ${options.seed}, ${options.secs} s of faults in clusters of ${options.sizes.join(", ")}`,
-  );
+  const what = options.isShort ? "the short list" : `${options.secs} s`;
+  say(`seed ${options.seed}, ${what} of faults in clusters of ${options.sizes.join(", ")}`);
   for (const size of options.sizes) {
     if (!(await tryCluster(size, options))) {
       return false;
