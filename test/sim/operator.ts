@@ -74,7 +74,8 @@ export class Operator {
     } else if (chance < 4 && members.length < machinesMax) {
       this.#add(at);
     } else if (chance === 4 || chance === 5) {
-      const member = listed[this.#rng.below(Math.max(1, listed.length))];
+      const anyone = listed[this.#rng.below(Math.max(1, listed.length))];
+      const member = this.#rng.below(2) === 0 ? (learner ?? anyone) : anyone;
       if (member === undefined) {
         return false;
       }
