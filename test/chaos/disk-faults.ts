@@ -175,31 +175,37 @@ const powerCutOfAll: Fault = {
   },
 };
 
-/** Fills the file system of the member that has one of its own. */
+/** Fills the file system of the member that has one of its own; else writes say that it is full. */
 const fullDisk: Fault = {
   name: "disk-full",
   gapMsMax: 3_000,
   unavailable: (cluster) =>
     cluster.members.some((member) => member.ownsFileSystem)
       ? undefined
-      : "mounting a tmpfs takes root",
+      : needsShim(cluster) && "mounting a tmpfs takes root, and there is no gcc to build the shim",
   run: async (context) => {
-    const victim = context.cluster.members.find((each) => each.ownsFileSystem) as ChaosMember;
+    const { members } = context.cluster;
+    const owner = members.find((each) => each.ownsFileSystem);
+    const victim = owner ?? pick(context.rng, members);
     const ballast = join(victim.home, "ballast");
     context.avoid([victim]);
     const before = victim.process.log.length;
-    await fill(victim.home, ballast);
+    await (owner === undefined
+      ? victim.shim?.order({ on: "write", does: "fail", argument: ENOSPC })
+      : fill(victim.home, ballast));
     const stopped = await ended(victim, lasting(context, 5_000, 10_000));
     const log = logSince(victim, before);
     demand(
       !stopped || namesItsDisk.test(log),
       () => `${victim.name} stopped without naming its disk:\n${log.slice(-2000)}`,
     );
-    await rm(ballast);
+    await victim.shim?.clear();
+    await rm(ballast, { force: true });
     if (stopped) {
       await victim.process.start();
     }
-    return `${victim.name} ${stopped ? "stopped" : "went on"}`;
+    const how = owner === undefined ? " by the shim's word" : "";
+    return `${victim.name} ${stopped ? "stopped" : "went on"}${how}`;
   },
 };
 
