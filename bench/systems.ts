@@ -67,11 +67,13 @@ export class System {
     this.endpoints = nodes.map((node) => `127.0.0.1:${node.clientPort}`);
   }
 
+  /** Tries again when one does not start: a port that was free a moment ago may be taken. */
   static async start(
     name: SystemName,
     size: number,
     flags: readonly string[] = [],
     nodeFlags: readonly string[] = [],
+    triesLeft = 3,
   ): Promise<System> {
     const directory = await mkdtemp(join(tmpdir(), `bench-${name}-`));
     const nodes: Node[] = [];
@@ -79,7 +81,15 @@ export class System {
       nodes.push({ name: `n${i}`, clientPort: await freePort(), peerPort: await freePort() });
     }
     const system = new System(name, nodes, directory, flags, nodeFlags);
-    await system.launch();
+    try {
+      await system.launch();
+    } catch (error) {
+      await system.stop();
+      if (triesLeft === 0) {
+        throw error;
+      }
+      return System.start(name, size, flags, nodeFlags, triesLeft - 1);
+    }
     return system;
   }
 
@@ -123,6 +133,8 @@ export class System {
         if (performance.now() > untilMs) {
           throw new Error(`${this.name} at ${endpoint} does not answer`);
         }
+        // Throws for a member that has ended.
+        this.usage();
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     }
