@@ -88,4 +88,10 @@ export {
   type TakeUnitsOptions,
 } from "./rate-limiter.ts";
 export { Sessions, type SessionsOptions } from "./sessions.ts";
-export { type Message, type SubscribeOptions, Topic, type TopicOptions } from "./topic.ts";
+export {
+  type Message,
+  type PublishOptions,
+  type SubscribeOptions,
+  Topic,
+  type TopicOptions,
+} from "./topic.ts";

@@ -12,16 +12,18 @@
 //   each with a rank of its own.
 //
 // Costs: a change is one read and one write of four small keys; again for each time that somebody
-// else changed the same member meanwhile. The top N are one read of N keys. A rank is two reads,
-// the second a count of the members before: Quorate counts without looking at them, etcd's time
-// grows with their number. The store holds two small keys for each member.
+// else changed the same member meanwhile. The top N are one read of N keys, and N from rank M on
+// are one of M + N. A rank is two reads, the second a count of the members before: Quorate counts
+// without looking at them, etcd's time grows with their number. The store holds two small keys for
+// each member.
 //
 // Limits: one process changes one score after another; scores are doubles, NaN is refused.
 
+import { type CallOptions, CompactedError } from "../client/index.ts";
 import { type Entry, type Quorate, text } from "../sdk/index.ts";
 import type { AnyStore } from "./contender.ts";
 import { OnceWriter } from "./once-writer.ts";
-import { untilAnswered } from "./patience.ts";
+import { inTime, untilAnswered } from "./patience.ts";
 import { sortableNumber } from "./sortable.ts";
 
 export interface LeaderboardOptions {
@@ -52,6 +54,8 @@ export class Leaderboard implements AsyncDisposable {
   readonly #store: Quorate;
   readonly #sign: 1 | -1;
   readonly #writer: OnceWriter;
+  /** The last change of a member that goes on here: changes of one would only stop each other. */
+  readonly #changing = new Map<string, Promise<unknown>>();
 
   constructor(store: AnyStore, name: string, options: LeaderboardOptions = {}) {
     this.#store = store.namespace(`${name}/`).withCodec(text);
@@ -61,36 +65,17 @@ export class Leaderboard implements AsyncDisposable {
 
   /** Adds to a member's score (from 0, if it is new); gives what it is then. */
   add(member: string, amount: number, call: LeaderboardCall = {}): Promise<Score> {
-    return this.#change(member, (before) => before + amount, call);
+    return this.#inTurn(member, call, () => this.#change(member, (n) => n + amount, call));
   }
 
   /** Sets a member's score. */
   set(member: string, score: number, call: LeaderboardCall = {}): Promise<Score> {
-    return this.#change(member, () => score, call);
+    return this.#inTurn(member, call, () => this.#change(member, () => score, call));
   }
 
   /** Takes a member out; false if it was not there. */
-  async remove(member: string, { signal }: LeaderboardCall = {}): Promise<boolean> {
-    const { op } = this.#store;
-    const key = memberKey(member);
-    for (;;) {
-      const entry = await this.#entry(member, signal);
-      if (entry === undefined) {
-        return false;
-      }
-      const conditions = [this.#store.when(key).modRevision("=", entry.modRevision)];
-      const operations = [
-        op.delete(key),
-        op.delete(this.#orderKey({ member, score: Number(entry.value) })),
-      ];
-      const { done } = await this.#writer.commit(
-        { conditions, operations, otherwise: key },
-        signal,
-      );
-      if (done) {
-        return true;
-      }
-    }
+  remove(member: string, call: LeaderboardCall = {}): Promise<boolean> {
+    return this.#inTurn(member, call, () => this.#remove(member, call));
   }
 
   /** The first `count` members, or those from rank `from` on. */
@@ -129,18 +114,17 @@ export class Leaderboard implements AsyncDisposable {
 
   /** A member's score and place at one revision. */
   async of(member: string, { signal }: LeaderboardCall = {}): Promise<RankedScore | undefined> {
-    const key = memberKey(member);
     return await untilAnswered(async (call) => {
-      const read = await this.#store.txn().do(this.#store.op.get(key)).commit(call);
-      const [entry] = read.results;
-      if (entry === undefined) {
-        return undefined;
+      for (;;) {
+        try {
+          return await this.#ranked(member, call);
+        } catch (error) {
+          // The revision of the first read was compacted before the second.
+          if (!(error instanceof CompactedError)) {
+            throw error;
+          }
+        }
       }
-      const score = Number(entry.value);
-      const to = this.#orderKey({ member, score });
-      const { revision } = read;
-      const before = await this.#store.count({ from: "order/", to }, { revision, ...call });
-      return { member, score, rank: before + 1 };
     }, signal);
   }
 
@@ -152,6 +136,48 @@ export class Leaderboard implements AsyncDisposable {
   /** Ends when what was asked of it is done. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#writer[Symbol.asyncDispose]();
+  }
+
+  async #remove(member: string, { signal }: LeaderboardCall): Promise<boolean> {
+    const { op } = this.#store;
+    const key = memberKey(member);
+    for (;;) {
+      const entry = await this.#entry(member, signal);
+      if (entry === undefined) {
+        return false;
+      }
+      const conditions = [this.#store.when(key).modRevision("=", entry.modRevision)];
+      const operations = [
+        op.delete(key),
+        op.delete(this.#orderKey({ member, score: Number(entry.value) })),
+      ];
+      const { done } = await this.#writer.commit(
+        { conditions, operations, otherwise: key },
+        signal,
+      );
+      if (done) {
+        return true;
+      }
+    }
+  }
+
+  /** After the changes of the same member that were asked for before. */
+  #inTurn<T>(member: string, { signal }: LeaderboardCall, change: () => Promise<T>): Promise<T> {
+    const before = this.#changing.get(member) ?? Promise.resolve();
+    const result = this.#writer.during(async () => {
+      await before;
+      signal?.throwIfAborted();
+      return await change();
+    });
+    const ended = result
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#changing.get(member) === ended) {
+          this.#changing.delete(member);
+        }
+      });
+    this.#changing.set(member, ended);
+    return inTime(result, signal);
   }
 
   async #change(
@@ -187,6 +213,19 @@ export class Leaderboard implements AsyncDisposable {
       }
       ({ entry } = result);
     }
+  }
+
+  async #ranked(member: string, call: CallOptions): Promise<RankedScore | undefined> {
+    const get = this.#store.op.get(memberKey(member));
+    const { results, revision } = await this.#store.txn().do(get).commit(call);
+    const [entry] = results;
+    if (entry === undefined) {
+      return undefined;
+    }
+    const score = Number(entry.value);
+    const to = this.#orderKey({ member, score });
+    const before = await this.#store.count({ from: "order/", to }, { revision, ...call });
+    return { member, score, rank: before + 1 };
   }
 
   #entry(member: string, signal: AbortSignal | undefined): Promise<Entry<string> | undefined> {

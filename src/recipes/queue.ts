@@ -17,15 +17,16 @@
 //   What is written under `item.condition()` takes place only while the item is held.
 //
 // Costs: a push is one read and one write. Taking is a lease, one read and one write; waiting is
-// one watch. Done is one write and the end of the lease. The read is of as many items as are in
-// work, and a few more.
+// one watch, and each item that comes wakes all who wait. Done is one write and the end of the
+// lease. The read is of as many items as are in work, and a few more. One Queue object pushes one
+// item after another.
 
 import { randomBytes } from "node:crypto";
-import type { CallOptions } from "../client/index.ts";
+import { type CallOptions, LeaseNotFoundError } from "../client/index.ts";
 import { type Codec, type Condition, json, type Lease, type Quorate, text } from "../sdk/index.ts";
 import { type AnyStore, HoldLostError } from "./contender.ts";
 import { OnceWriter } from "./once-writer.ts";
-import { anyOf, untilAnswered } from "./patience.ts";
+import { anyOf, giveBack, giveBackSoon, untilAnswered } from "./patience.ts";
 import { padNumber } from "./sortable.ts";
 import { untilEvent } from "./until-event.ts";
 
@@ -82,6 +83,9 @@ export class QueueItem<V> implements AsyncDisposable {
     this.#lease = lease;
     this.#keys = { item: `items/${id}`, claim: `claims/${id}`, receipt: receiptKey(lease) };
     lease.signal.addEventListener("abort", () => this.#end("lease"), { once: true });
+    if (lease.signal.aborted) {
+      this.#end("lease");
+    }
   }
 
   /** Whether it is still this worker's, by the clock of now. */
@@ -100,8 +104,8 @@ export class QueueItem<V> implements AsyncDisposable {
   }
 
   /**
-   * Takes the item out of the queue. Rejects with HoldLostError when it was lost before, so that
-   * another worker may have it, or ClientError.
+   * Takes the item out of the queue. Rejects with HoldLostError when it was lost before the store
+   * had answered, so that another worker may have it, or ClientError.
    */
   async done(signal?: AbortSignal): Promise<void> {
     const store = this.#store;
@@ -126,13 +130,13 @@ export class QueueItem<V> implements AsyncDisposable {
       throw this.#over.signal.reason;
     }
     this.#end("released");
-    await this.#lease[Symbol.asyncDispose]();
+    giveBackSoon(this.#lease);
   }
 
   /** Gives the item back: it is handed out again, before all that came later. Idempotent. */
   async release(): Promise<void> {
     this.#end("released");
-    await this.#lease[Symbol.asyncDispose]();
+    await giveBack(this.#lease).catch(() => undefined);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -170,17 +174,7 @@ export class Queue<V = unknown> implements AsyncDisposable {
     if (!Number.isInteger(priority) || priority < 0 || priority > priorityMax) {
       throw new RangeError(`priority must be a whole number from 0 to ${priorityMax}`);
     }
-    // A push that begins after another has ended reads a revision at least as large as that of the
-    // other's item, which is larger than the one in the other's key.
-    const { revision } = await untilAnswered(
-      (call) => this.#store.txn().do(this.#store.op.get("items/")).commit(call),
-      signal,
-    );
-    const place = `${padNumber(priority, priorityDigits)}/${padNumber(revision, revisionDigits)}`;
-    const id = `${place}-${randomBytes(8).toString("hex")}`;
-    const operations = [this.#items.op.put(`items/${id}`, value)];
-    await this.#writer.commit({ conditions: [], operations, otherwise: `items/${id}` }, signal);
-    return id;
+    return await this.#writer.during(() => this.#push(value, priority, signal));
   }
 
   /** Waits for an item and makes it this worker's. Also rejects with InvalidValueError. */
@@ -214,27 +208,46 @@ export class Queue<V = unknown> implements AsyncDisposable {
     return this.#writer[Symbol.asyncDispose]();
   }
 
+  async #push(value: V, priority: number, signal: AbortSignal | undefined): Promise<string> {
+    // A push that begins after another has ended reads a revision at least as large as that of the
+    // other's item, which is larger than the one in the other's key.
+    const { revision } = await untilAnswered(
+      (call) => this.#store.txn().do(this.#store.op.get("items/")).commit(call),
+      signal,
+    );
+    const place = `${padNumber(priority, priorityDigits)}/${padNumber(revision, revisionDigits)}`;
+    const id = `${place}-${randomBytes(8).toString("hex")}`;
+    const operations = [this.#items.op.put(`items/${id}`, value)];
+    await this.#writer.commit({ conditions: [], operations, otherwise: `items/${id}` }, signal);
+    return id;
+  }
+
   async #tryTake(signal: AbortSignal | undefined): Promise<Found<V>> {
-    let lease: Lease | undefined;
-    try {
-      for (;;) {
-        const { free, revision } = await untilAnswered((call) => this.#look(call), signal);
-        if (free === undefined) {
-          await lease?.[Symbol.asyncDispose]();
-          return { item: undefined, revision };
-        }
-        if (lease?.alive !== true) {
-          const ttlSeconds = this.#ttlSeconds;
-          lease = await untilAnswered((call) => this.#store.lease({ ttlSeconds, ...call }), signal);
-        }
+    for (;;) {
+      const { free, revision } = await untilAnswered((call) => this.#look(call), signal);
+      if (free === undefined) {
+        return { item: undefined, revision };
+      }
+      const ttlSeconds = this.#ttlSeconds;
+      const lease = await untilAnswered(
+        (call) => this.#store.lease({ ttlSeconds, ...call }),
+        signal,
+      );
+      try {
         const item = await this.#claim(free, lease, signal);
         if (item !== undefined) {
           return { item, revision };
         }
+        giveBackSoon(lease);
+      } catch (error) {
+        const wasLost = error instanceof LeaseNotFoundError || !lease.alive;
+        giveBackSoon(lease);
+        signal?.throwIfAborted();
+        // The store was away for longer than the TTL: nothing is lost by beginning anew.
+        if (!wasLost) {
+          throw error;
+        }
       }
-    } catch (error) {
-      await lease?.[Symbol.asyncDispose]();
-      throw error;
     }
   }
 

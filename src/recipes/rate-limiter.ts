@@ -19,7 +19,7 @@
 // timeouts, rounded up). A window that straddles two bursts lets up to twice the limit through in
 // the time of one window, as with every fixed window.
 
-import { LeaseNotFoundError } from "../client/index.ts";
+import { LeaseNotFoundError, timerMs } from "../client/index.ts";
 import { type Entry, type Quorate, text } from "../sdk/index.ts";
 import type { AnyStore } from "./contender.ts";
 import { OnceWriter } from "./once-writer.ts";
@@ -48,15 +48,13 @@ export interface RateLimitAnswer {
 
 interface Waiting {
   readonly units: number;
-  /** Whether nobody waits any more. */
-  readonly isOver: () => boolean;
   readonly resolve: (answer: RateLimitAnswer) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** What this process knows of a key, and who waits for it. */
 interface Meter {
-  waiting: Waiting[];
+  readonly waiting: Set<Waiting>;
   isServed: boolean;
   /** Units used in the window, as last seen; undefined when no window has begun. */
   window:
@@ -106,13 +104,14 @@ export class RateLimiter implements AsyncDisposable {
     }
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      const onAbort = (): void => reject(signal?.reason);
-      signal?.addEventListener("abort", onAbort, { once: true });
-      const settled = (): void => signal?.removeEventListener("abort", onAbort);
       const meter = this.#meterOf(key);
-      meter.waiting.push({
+      const onAbort = (): void => {
+        meter.waiting.delete(waiting);
+        reject(signal?.reason);
+      };
+      const settled = (): void => signal?.removeEventListener("abort", onAbort);
+      const waiting: Waiting = {
         units,
-        isOver: () => signal?.aborted === true,
         resolve: (answer) => {
           settled();
           resolve(answer);
@@ -121,26 +120,29 @@ export class RateLimiter implements AsyncDisposable {
           settled();
           reject(error);
         },
-      });
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      meter.waiting.add(waiting);
       if (!meter.isServed) {
-        void this.#serve(key, meter);
+        const writer = this.#writers[this.#nextWriter++ % writersMax] as OnceWriter;
+        void writer.during(() => this.#serve(key, meter, writer));
       }
     });
   }
 
   /** Ends when what was asked of it is done. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#writers.map((writer) => writer[Symbol.asyncDispose]()));
     for (const { timer } of this.#meters.values()) {
       clearTimeout(timer);
     }
-    await Promise.all(this.#writers.map((writer) => writer[Symbol.asyncDispose]()));
   }
 
   #meterOf(key: string): Meter {
     let meter = this.#meters.get(key);
     if (meter === undefined) {
       meter = {
-        ...{ waiting: [], isServed: false, window: undefined },
+        ...{ waiting: new Set<Waiting>(), isServed: false, window: undefined },
         ...{ endsAtMs: 0, endsLeaseId: 0n, timer: undefined },
       };
       this.#meters.set(key, meter);
@@ -149,12 +151,12 @@ export class RateLimiter implements AsyncDisposable {
   }
 
   /** Answers those who wait, together, until nobody does. Never rejects. */
-  async #serve(key: string, meter: Meter): Promise<void> {
-    const writer = this.#writers[this.#nextWriter++ % writersMax] as OnceWriter;
+  async #serve(key: string, meter: Meter, writer: OnceWriter): Promise<void> {
     meter.isServed = true;
-    while (meter.waiting.length > 0) {
-      const batch = meter.waiting.filter(({ isOver }) => !isOver());
-      meter.waiting = [];
+    clearTimeout(meter.timer);
+    while (meter.waiting.size > 0) {
+      const batch = [...meter.waiting];
+      meter.waiting.clear();
       try {
         const answers = await this.#answer(key, meter, writer, batch);
         batch.forEach(({ resolve }, index) => resolve(answers[index] as RateLimitAnswer));
@@ -266,13 +268,8 @@ export class RateLimiter implements AsyncDisposable {
   }
 
   #forgetLater(key: string, meter: Meter): void {
-    clearTimeout(meter.timer);
-    const forget = (): void => {
-      if (meter.waiting.length === 0) {
-        this.#meters.delete(key);
-      }
-    };
-    meter.timer = setTimeout(forget, Math.max(1000, meter.endsAtMs - performance.now())).unref();
+    const afterMs = timerMs(Math.max(1000, meter.endsAtMs - performance.now()));
+    meter.timer = setTimeout(() => this.#meters.delete(key), afterMs).unref();
   }
 }
 

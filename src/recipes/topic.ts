@@ -13,22 +13,30 @@
 // - Who keeps the offset of the last message that was worked on may go on from there later.
 //
 // Costs: one write for a publication (messages published meanwhile go together in the next one, up
-// to 50), of two small keys beside the messages; another attempt for each time that another process
-// was quicker. A subscriber costs one watch, and reads of the history in pages. Every message
-// within `historyMax` takes space in the store.
+// to 50 or half a mebibyte), of two small keys beside the messages; another attempt for each time
+// that another process was quicker. A subscriber costs one watch, and reads of the history in
+// pages. Every message within `historyMax` takes space in the store.
 
 import { CompactedError } from "../client/index.ts";
-import { type Codec, type Entry, json, type Quorate, text } from "../sdk/index.ts";
+import { bytes, type Codec, type Entry, json, type Quorate, text } from "../sdk/index.ts";
 import type { AnyStore } from "./contender.ts";
 import { OnceWriter } from "./once-writer.ts";
-import { untilAnswered } from "./patience.ts";
+import { inTime, untilAnswered } from "./patience.ts";
 import { padNumber } from "./sortable.ts";
 
 export interface TopicOptions<V> {
   /** How messages are written; JSON, unchecked, unless told (`schema(...)` checks). */
   readonly codec?: Codec<V> | undefined;
-  /** So many of the newest messages are kept; all, unless told. The publisher's word counts. */
+  /**
+   * So many of the newest messages are kept; all, unless told. The publisher's word counts. Of many
+   * that were published at once up to 50 are kept until the next publication.
+   */
   readonly historyMax?: number | undefined;
+}
+
+export interface PublishOptions {
+  /** Stops waiting. What was being written may be published all the same. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface SubscribeOptions {
@@ -46,14 +54,17 @@ export interface Message<V> {
   readonly missed: number;
 }
 
-interface Waiting<V> {
-  readonly value: V;
+interface Waiting {
+  /** The value as it was when it was published. */
+  readonly encoded: Promise<Uint8Array>;
   readonly resolve: (published: { readonly offset: number }) => void;
   readonly reject: (error: unknown) => void;
 }
 
 const offsetDigits = 16;
 const messagesPerWriteMax = 50;
+/** Servers take requests of 1.5 MiB. */
+const writeBytesMax = 512 * 1024;
 const pageSize = 200;
 const lastKey = "last";
 
@@ -61,20 +72,23 @@ const lastKey = "last";
 export class Topic<V = unknown> implements AsyncDisposable {
   readonly #store: Quorate;
   readonly #messages: Quorate<V>;
+  readonly #encoded: Quorate<Uint8Array>;
   readonly #historyMax: number;
   readonly #writer: OnceWriter;
-  readonly #waiting: Waiting<V>[] = [];
+  readonly #waiting = new Set<Waiting>();
   #isWriting = false;
   /** What is known of the key that holds the last offset. */
   #last: Pick<Entry<string>, "value" | "modRevision"> = { value: "0", modRevision: 0 };
 
   constructor(store: AnyStore, name: string, options: TopicOptions<V> = {}) {
     const { codec = json<V>(), historyMax = Number.POSITIVE_INFINITY } = options;
-    if (!(historyMax >= 1)) {
-      throw new RangeError(`historyMax must be 1 or more (not ${historyMax})`);
+    const isWhole = Number.isInteger(historyMax) || historyMax === Number.POSITIVE_INFINITY;
+    if (!isWhole || historyMax < 1) {
+      throw new RangeError(`historyMax must be a whole number of 1 or more (not ${historyMax})`);
     }
     this.#store = store.namespace(`${name}/`).withCodec(text);
     this.#messages = this.#store.namespace("messages/").withCodec(codec);
+    this.#encoded = this.#messages.withCodec(bytes);
     this.#historyMax = historyMax;
     this.#writer = new OnceWriter(this.#store, "writers/");
   }
@@ -83,12 +97,25 @@ export class Topic<V = unknown> implements AsyncDisposable {
    * Publishes a message; gives its offset. Waits while members do not answer. A ClientError that is
    * `uncertain` means that it may have been published.
    */
-  async publish(value: V): Promise<{ readonly offset: number }> {
-    // A value that its codec refuses must not take others with it.
-    await this.#messages.op.put(lastKey, value).request();
-    return await new Promise((resolve, reject) => {
-      this.#waiting.push({ value, resolve, reject });
-      void this.#write();
+  publish(value: V, { signal }: PublishOptions = {}): Promise<{ readonly offset: number }> {
+    let waiting: Waiting | undefined;
+    const published = this.#writer.during(
+      () =>
+        new Promise<{ readonly offset: number }>((resolve, reject) => {
+          signal?.throwIfAborted();
+          const encoded = this.#encode(value);
+          // Heard when its turn comes, which may be never.
+          encoded.catch(() => undefined);
+          waiting = { encoded, resolve, reject };
+          this.#waiting.add(waiting);
+          void this.#write();
+        }),
+    );
+    return inTime(published, signal).catch((error: unknown) => {
+      if (waiting !== undefined && this.#waiting.delete(waiting)) {
+        waiting.reject(error);
+      }
+      throw error;
     });
   }
 
@@ -100,7 +127,10 @@ export class Topic<V = unknown> implements AsyncDisposable {
 
   /** Messages as they come, after those of the history that were asked for. */
   async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<Message<V>, undefined> {
-    const { signal } = options;
+    const { after = 0, signal } = options;
+    if (!Number.isSafeInteger(after) || after < 0) {
+      throw new RangeError(`after must be a whole number of 0 or more (not ${after})`);
+    }
     try {
       let offset = options.after ?? (await this.lastOffset({ signal }));
       for (;;) {
@@ -108,11 +138,13 @@ export class Topic<V = unknown> implements AsyncDisposable {
         for await (const page of this.#pages(offset, signal)) {
           revision = page.revision;
           for (const message of messagesOf(page.entries, offset)) {
+            signal?.throwIfAborted();
             offset = message.offset;
             yield message;
           }
         }
         for await (const message of this.#news(offset, revision, signal)) {
+          signal?.throwIfAborted();
           offset = message.offset;
           yield message;
         }
@@ -181,28 +213,59 @@ export class Topic<V = unknown> implements AsyncDisposable {
       return;
     }
     this.#isWriting = true;
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, messagesPerWriteMax);
+    while (this.#waiting.size > 0) {
+      const batch = await this.#nextBatch();
+      if (batch.length === 0) {
+        continue;
+      }
       try {
         const first = await this.#append(batch.map(({ value }) => value));
-        batch.forEach(({ resolve }, index) => resolve({ offset: first + index }));
+        batch.forEach(({ waiting }, index) => waiting.resolve({ offset: first + index }));
       } catch (error) {
         this.#last = { value: "0", modRevision: 0 };
-        batch.forEach(({ reject }) => reject(error));
+        batch.forEach(({ waiting }) => waiting.reject(error));
       }
     }
     this.#isWriting = false;
   }
 
+  /** As many of those that wait as fit in one write. Those whose codec refuses them are told. */
+  async #nextBatch(): Promise<{ readonly waiting: Waiting; readonly value: Uint8Array }[]> {
+    const batch: { readonly waiting: Waiting; readonly value: Uint8Array }[] = [];
+    let sizeBytes = 0;
+    for (const waiting of this.#waiting) {
+      const value = await waiting.encoded.catch((error: unknown) => {
+        waiting.reject(error);
+        return undefined;
+      });
+      sizeBytes += value?.length ?? 0;
+      const isFull = batch.length === messagesPerWriteMax || sizeBytes > writeBytesMax;
+      if (isFull && batch.length > 0) {
+        break;
+      }
+      // False when its caller has left meanwhile.
+      if (this.#waiting.delete(waiting) && value !== undefined) {
+        batch.push({ waiting, value });
+      }
+    }
+    return batch;
+  }
+
+  /** Begins at once, so that what becomes of the value afterwards does not matter. */
+  async #encode(value: V): Promise<Uint8Array> {
+    const { request } = await this.#messages.op.put(lastKey, value).request();
+    return request?.kind === "requestPut" ? request.value.value : new Uint8Array(0);
+  }
+
   /** The offset of the first of the messages. */
-  async #append(values: readonly V[]): Promise<number> {
+  async #append(values: readonly Uint8Array[]): Promise<number> {
     for (;;) {
       const before = Number(this.#last.value);
       const after = before + values.length;
       const key = (offset: number): string => padNumber(offset, offsetDigits);
       const operations = [
         this.#store.op.put(lastKey, String(after)),
-        ...values.map((value, index) => this.#messages.op.put(key(before + 1 + index), value)),
+        ...values.map((value, index) => this.#encoded.op.put(key(before + 1 + index), value)),
         ...this.#trim(before, after, key),
       ];
       const conditions = [this.#store.when(lastKey).modRevision("=", this.#last.modRevision)];
