@@ -19,7 +19,7 @@
 // timeouts, rounded up). A window that straddles two bursts lets up to twice the limit through in
 // the time of one window, as with every fixed window.
 
-import { LeaseNotFoundError, timerMs } from "../client/index.ts";
+import { ClientError, timerMs } from "../client/index.ts";
 import { type Entry, type Quorate, text } from "../sdk/index.ts";
 import type { AnyStore } from "./contender.ts";
 import { OnceWriter } from "./once-writer.ts";
@@ -221,9 +221,9 @@ export class RateLimiter implements AsyncDisposable {
         operations: [this.#store.op.put(keyOf(key), String(used), options)],
         otherwise: keyOf(key),
       })
-      .catch((error: unknown) => {
-        // The window was over before its first unit was taken.
-        if (error instanceof LeaseNotFoundError) {
+      .catch(async (error: unknown) => {
+        // What may have been taken in a window that is over does not count any more.
+        if (error instanceof ClientError && window === undefined && (await this.#isOver(leaseId))) {
           return { done: false, entry: undefined } as const;
         }
         throw error;
@@ -237,6 +237,14 @@ export class RateLimiter implements AsyncDisposable {
     }
     await this.#learn(meter, result.entry);
     return false;
+  }
+
+  async #isOver(leaseId: bigint): Promise<boolean> {
+    const { ttl } = await untilAnswered(
+      (call) => this.#store.client.leaseTimeToLive({ id: leaseId }, call),
+      undefined,
+    );
+    return ttl <= 0;
   }
 
   async #beginWindow(meter: Meter): Promise<bigint> {

@@ -2,6 +2,7 @@
 // large messages, callers that leave or dispose early, crowds on one key.
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { UnavailableError } from "../../src/client/index.ts";
 import { Leaderboard, Queue, RateLimiter, Topic } from "../../src/recipes/index.ts";
 import { InvalidValueError, Quorate } from "../../src/sdk/index.ts";
 import { startTestCluster, type TestCluster } from "../../src/testing/index.ts";
@@ -130,6 +131,29 @@ describe("a topic", () => {
 });
 
 describe("a rate limiter", () => {
+  it("begins another window when the store was away for longer than the first", async () => {
+    await using own = ownStore();
+    const { client } = own;
+    const grant = client.leaseGrant.bind(client);
+    const leases: bigint[] = [];
+    client.leaseGrant = async (request, options) => {
+      const granted = await grant(request, options);
+      leases.push(granted.id);
+      return granted;
+    };
+    const commit = client.txn.bind(client);
+    let transactions = 0;
+    client.txn = async (request, options) => {
+      if (transactions++ === 0) {
+        await client.leaseRevoke(leases[0] ?? 0n);
+        throw new UnavailableError("the connection broke");
+      }
+      return commit(request, options);
+    };
+    await using limiter = new RateLimiter(own, "outage", { limit: 5, windowSeconds: 60 });
+    expect(await limiter.take("ada")).toMatchObject({ allowed: true, remaining: 4 });
+  });
+
   it("knows windows longer than a timer can be", async () => {
     await using own = ownStore();
     const warnings: string[] = [];
