@@ -39,7 +39,7 @@ export const memberFlags: readonly Flag[] = [
     "uint",
     "5000",
     "works",
-    "Entries kept for members that are a little behind.",
+    "Entries kept for members that are a little behind, 16 to 64 MiB of them at most.",
   ),
   row(
     "quota-backend-bytes",
