@@ -196,8 +196,11 @@ export function plain(result: CommandResult | TxnOpResult): unknown {
       return { ...result, previous: result.previous && pair(result.previous) };
     case "deleteRange":
       return { ...result, previous: result.previous.map(pair) };
-    case "range":
-      return { ...result, range: { ...result.range, kvs: result.range.kvs.map(pair) } };
+    case "range": {
+      // A store may have the same pairs as `fields` besides.
+      const { kvs, more, count } = result.range;
+      return { ...result, range: { kvs: kvs.map(pair), more, count } };
+    }
     case "txn":
       return { ...result, responses: result.responses.map(plain) };
     default:
