@@ -60,6 +60,17 @@ test("a learner is added, publishes itself, is promoted, moves and is removed fo
   expect(membership.confState).toEqual(conf([one, two]));
 });
 
+test("a learner that moves is a learner still, and may be promoted later", () => {
+  const membership = fresh();
+  const before = conf([one, two], [three]);
+  membership.applyConfChange(change(ADD_LEARNER, three, "http://three"), before);
+  membership.applyConfChange(change(UPDATE, three, "http://new"), before);
+  expect(membership.member(three)).toMatchObject({ peerUrls: ["http://new"], isLearner: true });
+  const again = decodeMembership(membership.encode());
+  expect(again.members()).toEqual(membership.members());
+  expect(again.check(change(ADD_VOTER, three), { learnersMax: 1 })).toBeUndefined();
+});
+
 describe("what a change is refused for", () => {
   const membership = fresh();
   membership.applyConfChange(change(ADD_LEARNER, three, "http://three"), conf([one, two], [three]));
