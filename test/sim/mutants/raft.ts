@@ -181,6 +181,7 @@ export const raftMutants: readonly Mutant[] = [
   {
     name: "snapshot-without-members",
     bug: "a snapshot does not bring its membership",
+    suite: "test/raft/scripts.test.ts",
     file: "src/raft/follower.ts",
     find: "    core.conf = snapshot.conf;\n",
     replace: "",

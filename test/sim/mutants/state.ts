@@ -38,6 +38,7 @@ export const stateMutants: readonly Mutant[] = [
   {
     name: "install-without-quiesce",
     bug: "a received state is put in place while records of the old one are being loaded",
+    suite: "test/node/state-machine.test.ts",
     file: "src/node/state-machine.ts",
     find: "if (generation === this.#generation) {\n        this.#state.store.load(",
     replace: "if (generation <= this.#generation) {\n        this.#state.store.load(",
@@ -130,6 +131,7 @@ export const stateMutants: readonly Mutant[] = [
   {
     name: "walked-too-early",
     bug: "what compaction has marked counts as done before it is on disk",
+    suite: "test/mvcc/scripts.test.ts",
     file: "src/mvcc/compaction.ts",
     find: "const { redoRevision, walked } = state.durable;",
     replace:
@@ -145,6 +147,7 @@ export const stateMutants: readonly Mutant[] = [
   {
     name: "update-promotes",
     bug: "a change of a learner's address makes it a voter",
+    suite: "test/membership/membership.test.ts",
     file: "src/membership/membership.ts",
     find: "this.#members.set(id, { ...member, peerUrls: [...step.peerUrls] });",
     replace:
