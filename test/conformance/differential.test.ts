@@ -4,10 +4,10 @@
 //
 // etcd 3.4 is older than what we follow in some points: when several operations of a transaction
 // fail, it reports another one first; its alarms have no header; it grants permission on ranges
-// that are none and twice on one key, looks at no permission inside nested transactions, and lets
-// everybody compact, revoke and do nothing. And here who is nobody is refused before its request is
-// looked at. So of two errors in a transaction, or for a bad token, only the fact is compared; the
-// rest is not asked for.
+// that are none and twice on one key, looks at no permission inside nested transactions nor at the
+// keys of a lease that a transaction puts on one more, and lets everybody compact, revoke and do
+// nothing. And here who is nobody is refused before its request is looked at. So of two errors in a
+// transaction, or for a bad token, only the fact is compared; the rest is not asked for.
 
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { SeededRng } from "../../src/base/index.ts";

@@ -83,7 +83,7 @@ export class AuthGenerator {
     if (draw < 60) {
       const call = this.#kv.next();
       // etcd 3.4 lets everybody do these.
-      const isOpen = /\/(Compact|Lease\w+)$/.test(call.path);
+      const isOpen = /\/(Compact|Lease\w+)$/.test(call.path) || attachesInTxn(call);
       return { as: isOpen ? "root" : this.#caller(), call };
     }
     if (draw < 70) {
@@ -232,4 +232,15 @@ export class AuthGenerator {
       AuthRoleGrantPermissionResponse,
     );
   }
+}
+
+/** Whether a transaction puts a key on a lease, which has keys that may not be the caller's. */
+function attachesInTxn({ path, request }: RandomCall): boolean {
+  if (!path.endsWith("/Txn")) {
+    return false;
+  }
+  const { success, failure } = request as wire.TxnRequest;
+  return [...success, ...failure].some(
+    ({ request: operation }) => operation?.kind === "requestPut" && operation.value.lease !== 0n,
+  );
 }
