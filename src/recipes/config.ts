@@ -41,7 +41,7 @@ import {
 import { Cache, type Freshness } from "./cache.ts";
 import { changedKeys, keyOfPath, type Leaves, leavesOf, objectOf } from "./config-tree.ts";
 import type { AnyStore } from "./contender.ts";
-import { pause } from "./patience.ts";
+import { pause, untilAnswered } from "./patience.ts";
 
 /** What is wrong with one value. */
 export interface ConfigIssue {
@@ -211,7 +211,7 @@ export class LiveConfig<Out, In = Out> implements AsyncDisposable {
     return () => this.#problemListeners.delete(listener);
   }
 
-  /** Resolves when the view has what was there at `revision`, or later; whether it fitted or not. */
+  /** Resolves when the view has seen what is there at `revision` or later, fitting or not. */
   async reached(revision: number, signal?: AbortSignal): Promise<void> {
     await this.#cache.reached(revision, signal);
     await this.#following;
@@ -219,8 +219,9 @@ export class LiveConfig<Out, In = Out> implements AsyncDisposable {
 
   /**
    * Changes the configuration: `change` gets what is stored (without defaults) and alters it, or
-   * returns another; it may be called again. Resolves when the view has it. Rejects with what
-   * `change` throws, InvalidConfigError (nothing was written), ConflictError, or ClientError.
+   * returns another; it may be called again. Waits while members do not answer, and resolves when
+   * the view has it. Rejects with what `change` throws, InvalidConfigError (nothing was written),
+   * ConflictError, or ClientError (`uncertain`: it may have taken place, and others changed it).
    */
   async update(
     change: (draft: In) => In | void,
@@ -336,21 +337,31 @@ export class LiveConfig<Out, In = Out> implements AsyncDisposable {
       // Nothing else has changed, either: it was checked as a whole.
       .if(store.when({ prefix: "" }).modRevision("<", revision + 1), ...conditions)
       .do(...operations);
-    try {
-      const done = await transaction.commit(options);
-      return { done: done.succeeded, revision: done.revision };
-    } catch (error) {
-      if (!(error instanceof ClientError) || !error.uncertain || options.signal?.aborted === true) {
+    /** The last attempt that may have taken place all the same. */
+    let unsure: ClientError | undefined;
+    const done = await untilAnswered(async (call) => {
+      try {
+        return await transaction.commit(call);
+      } catch (error) {
+        unsure = error instanceof ClientError && error.uncertain ? error : unsure;
         throw error;
       }
+    }, options.signal);
+    if (!done.succeeded && unsure !== undefined) {
       // It may have taken place. If what was wanted is there now, that is all that was asked for.
-      const now = await store.range({ prefix: "" }, options).list();
-      const found = new Map(now.entries.map(({ key, value }) => [key, value]));
-      if (keys.some((key) => found.get(key) !== leaves.get(key))) {
-        throw error;
+      const now = await this.#leavesNow(options);
+      if (keys.some((key) => now.get(key) !== leaves.get(key))) {
+        throw unsure;
       }
-      return { done: true, revision: now.revision };
+      return { done: true, revision: done.revision };
     }
+    return { done: done.succeeded, revision: done.revision };
+  }
+
+  async #leavesNow({ signal }: ChangeConfigOptions): Promise<Leaves> {
+    const range = this.#store.range({ prefix: "" }, { signal });
+    const { entries } = await untilAnswered(() => range.list(), signal);
+    return new Map(entries.map(({ key, value }) => [key, value]));
   }
 }
 
