@@ -173,7 +173,9 @@ export class RequestGenerator {
   #operation(depth: number): RequestOp {
     const draw = this.#rng.below(depth > 0 ? 100 : 85);
     if (draw < 35) {
-      return { request: { kind: "requestPut", value: this.#put() } };
+      // Keeping the value of a key that the same transaction deletes ends the process of etcd 3.4.
+      const value = { ...this.#put(), ignoreValue: false, ignoreLease: false };
+      return { request: { kind: "requestPut", value } };
     }
     if (draw < 55) {
       return { request: { kind: "requestDeleteRange", value: this.#delete() } };
