@@ -17,7 +17,7 @@ const definition = defineConfig(
 const config = await definition.open(store, "config/shop/");
 console.log(`port ${config.value.port}, database at ${config.value.db.host}`);
 
-config.onChange(({ keys, value }) => console.log(`changed: ${keys}; port ${value.port}`));
+config.onChange(({ keys, value }) => console.log(`changed: ${keys.join(", ")}; port ${value.port}`));
 const { revision } = await config.update((draft) => {
   draft.port = 9090;
 });

@@ -2,6 +2,7 @@
 // node examples/elections.js [endpoint ...]
 
 import { EventEmitter, once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Election, Quorate } from "quorate";
 
 const given = process.argv.slice(2);
@@ -28,6 +29,9 @@ const second = election.campaign("host-2"); // waits
 const busy = once(heard, "host-1, busy");
 await first.proclaim("host-1, busy");
 await busy;
+while ((await store.count({ prefix: "scheduler/" })) < 2) {
+  await sleep(20); // the other one is in line then, and there is no time without a leader
+}
 await first.resign();
 
 const leadership = await second;
