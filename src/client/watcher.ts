@@ -223,7 +223,12 @@ export class Watcher implements AsyncIterable<WatchResponse>, AsyncDisposable {
     } else {
       this.#progressWanted = false;
       clearTimeout(this.#progressTimer);
-      this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
+      // An answer to a request is for all watches of a stream, by an id that none has. etcd before
+      // 3.5.8 gives it ahead of events that are still to come (its issue 15220): resuming behind it
+      // would skip them.
+      if (reply.watchId >= 0n) {
+        this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
+      }
       this.#inbox.push(reply, sizeBytes);
     }
   }

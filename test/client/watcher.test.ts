@@ -103,6 +103,22 @@ it("moves its place on with progress notices", async () => {
   expect(watcher.nextRevision).toBe(21);
 });
 
+it("does not resume behind an answer that came ahead of events", async () => {
+  first.onWatch = (watch) => watch.reply({ created: true, header: header(4) });
+  first.onProgressRequest = (watch) => {
+    watch.reply({ header: header(9), watchId: -1n });
+    watch.fail(grpcStatus.unavailable, "gone");
+  };
+  second.onWatch = (watch) => {
+    watch.reply({ created: true, header: header(9) });
+    watch.reply({ header: header(9), events: [eventAt(7)] });
+  };
+  const watcher = client.watch({ key: keyBytes("k") });
+  watcher.requestProgress();
+  expect(await take(watcher, 1)).toEqual(["k7"]);
+  expect(second.watches[0]?.request.startRevision).toBe(5);
+});
+
 it("asks for progress again when the answer did not come", async () => {
   first.onWatch = (watch) => watch.reply({ created: true, header: header(4) });
   second.onWatch = (watch) => watch.reply({ created: true, header: header(9) });
