@@ -5,7 +5,7 @@ import { MissingRecords } from "../mvcc/index.ts";
 import type { Store } from "../mvcc/contract.ts";
 import type { EngineReader } from "../storage/engine.ts";
 
-/** For stores that nobody else uses meanwhile. */
+/** For stores (and recoveries) that nobody else uses meanwhile. */
 export async function loading<T>(
   reader: EngineReader,
   store: Pick<Store, "load">,

@@ -1,15 +1,10 @@
 // Opening the store from its engine: the awaiting side of mvcc's Recovery.
 
-import {
-  MissingRecords,
-  groupRange,
-  Recovery,
-  storeConfigDefault,
-  storeMetaKey,
-} from "../mvcc/index.ts";
+import { groupRange, Recovery, storeConfigDefault, storeMetaKey } from "../mvcc/index.ts";
 import type { StoreConfig } from "../mvcc/index.ts";
 import type { Store } from "../mvcc/contract.ts";
 import type { EngineReader } from "../storage/engine.ts";
+import { loading } from "./loading.ts";
 
 /** The store as the engine's last batch left it; an empty engine gives an empty store. */
 export async function openStore(
@@ -26,19 +21,4 @@ export async function openStore(
     await loading(engine, recovery, () => recovery.step());
   }
   return loading(engine, recovery, () => recovery.finish());
-}
-
-/** Runs `work` until it misses nothing. */
-async function loading<T>(engine: EngineReader, recovery: Recovery, work: () => T): Promise<T> {
-  for (;;) {
-    try {
-      return work();
-    } catch (error) {
-      if (!(error instanceof MissingRecords)) {
-        throw error;
-      }
-      const values = await engine.getMany(error.keys);
-      recovery.load(error.keys.map((key, i) => ({ key, value: values[i] })));
-    }
-  }
 }
