@@ -17,6 +17,7 @@
 
 import type { Entry, KeyRange, Quorate, ResyncEvent } from "../sdk/index.ts";
 import { pause } from "./patience.ts";
+import { tellAll } from "./tell.ts";
 
 export interface CacheOptions {
   /** How often it is looked whether the copy is the newest, milliseconds; 1,000 unless told. */
@@ -272,9 +273,7 @@ export class Cache<V> implements AsyncDisposable {
     this.#revision = Math.max(this.#revision, revision);
     this.#judgeProbe();
     if (changes.length > 0) {
-      for (const listener of [...this.#listeners]) {
-        tell(() => listener(changes, this.#revision));
-      }
+      tellAll(this.#listeners, changes, this.#revision);
     }
     this.#wake();
   }
@@ -283,14 +282,5 @@ export class Cache<V> implements AsyncDisposable {
     for (const wake of [...this.#waiters]) {
       wake();
     }
-  }
-}
-
-/** A listener's mistake must not end what it listens to. */
-function tell(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    process.emitWarning(error instanceof Error ? error : String(error));
   }
 }

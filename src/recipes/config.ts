@@ -42,6 +42,7 @@ import { Cache, type Freshness } from "./cache.ts";
 import { changedKeys, keyOfPath, type Leaves, leavesOf, objectOf } from "./config-tree.ts";
 import type { AnyStore } from "./contender.ts";
 import { pause, untilAnswered } from "./patience.ts";
+import { tellAll } from "./tell.ts";
 
 /** What is wrong with one value. */
 export interface ConfigIssue {
@@ -406,15 +407,4 @@ function deepFreeze(value: unknown): unknown {
     Object.freeze(value);
   }
   return value;
-}
-
-/** A listener's mistake must not end what it listens to. */
-function tellAll<T>(listeners: Iterable<(news: T) => void>, news: T): void {
-  for (const listener of [...listeners]) {
-    try {
-      listener(news);
-    } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error));
-    }
-  }
 }

@@ -321,3 +321,57 @@ export class Contender {
     look().catch(() => undefined);
   }
 }
+
+/** What is held: a lock, or leadership. */
+export abstract class Holding {
+  protected readonly contender: Contender;
+
+  constructor(contender: Contender) {
+    this.contender = contender;
+  }
+
+  /** The key in the store. */
+  get key(): string {
+    return this.contender.key;
+  }
+
+  /** The fencing token, larger than any earlier holder's. Give it along with what is done. */
+  get token(): number {
+    return this.contender.token;
+  }
+
+  /** Whether it is still held, by the clock of now. */
+  get held(): boolean {
+    return this.contender.held;
+  }
+
+  /** Aborts when it is lost or given back; the reason is a HoldLostError. */
+  get signal(): AbortSignal {
+    return this.contender.signal;
+  }
+
+  /** Resolves, never rejects, when it is lost or given back. */
+  get lost(): Promise<HoldLostError> {
+    const { signal } = this.contender;
+    return new Promise((resolve) => {
+      const told = (): void => resolve(signal.reason as HoldLostError);
+      signal.addEventListener("abort", told, { once: true });
+      if (signal.aborted) {
+        told();
+      }
+    });
+  }
+
+  /** Throws HoldLostError if it is not held any more. */
+  throwIfLost(): void {
+    this.contender.throwIfLost();
+  }
+
+  /**
+   * For `txn().if(...)`: true only while this holder holds. A write under it is refused when it has
+   * passed on, whatever this process believes.
+   */
+  condition(): Condition {
+    return this.contender.condition();
+  }
+}

@@ -15,9 +15,9 @@
 // Costs: a lease and one write to stand, one read for each change of the line before one leads; one
 // write to proclaim. Observing costs one read and one watch.
 
-import type { Condition, Entry, Quorate } from "../sdk/index.ts";
+import type { Entry, Quorate } from "../sdk/index.ts";
 import { text } from "../sdk/index.ts";
-import { type AnyStore, Contender, type ContendOptions } from "./contender.ts";
+import { type AnyStore, Contender, type ContendOptions, Holding } from "./contender.ts";
 import { untilAnswered } from "./patience.ts";
 
 /** Who leads, as others see it. */
@@ -33,54 +33,17 @@ export interface Leader {
 export interface CampaignOptions extends ContendOptions {}
 
 /** Being the leader. `await using` resigns. */
-export class Leadership implements AsyncDisposable {
-  readonly #contender: Contender;
-
-  /** Made by `Election.campaign`. */
-  constructor(contender: Contender) {
-    this.#contender = contender;
-  }
-
-  /** The key in the store. */
-  get key(): string {
-    return this.#contender.key;
-  }
-
-  /** Larger than that of every earlier leader: give it along with what the leader does. */
-  get token(): number {
-    return this.#contender.token;
-  }
-
-  /** Whether this is still the leader, by the clock of now. */
-  get held(): boolean {
-    return this.#contender.held;
-  }
-
-  /** Aborts when leadership is lost or given up; the reason is a HoldLostError. */
-  get signal(): AbortSignal {
-    return this.#contender.signal;
-  }
-
-  /** Throws HoldLostError if this is not the leader any more. */
-  throwIfLost(): void {
-    this.#contender.throwIfLost();
-  }
-
-  /** For `txn().if(...)`: true only while this leader leads. */
-  condition(): Condition {
-    return this.#contender.condition();
-  }
-
+export class Leadership extends Holding implements AsyncDisposable {
   /** Changes the value that others see. Rejects with HoldLostError or ClientError. */
   proclaim(value: string, signal?: AbortSignal): Promise<void> {
-    return this.#contender.setValue(value, signal);
+    return this.contender.setValue(value, signal);
   }
 
   /**
    * Lets the next one lead. Idempotent. Rejects with ClientError; then the lease ends by itself.
    */
   resign(): Promise<void> {
-    return this.#contender.leave();
+    return this.contender.leave();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -25,6 +25,7 @@ import { type CallOptions } from "../client/index.ts";
 import { json, type Quorate, text } from "../sdk/index.ts";
 import { Cache, type Freshness } from "./cache.ts";
 import type { AnyStore } from "./contender.ts";
+import { tellAll } from "./tell.ts";
 
 /** A flag's settings. */
 export interface Flag {
@@ -234,20 +235,10 @@ export class FeatureFlags implements AsyncDisposable {
     for (const name of new Set([...before.keys(), ...next.keys()])) {
       const [flag, old] = [next.get(name), before.get(name)];
       if (JSON.stringify(flag) !== JSON.stringify(old)) {
-        this.#tell({ name, flag, before: old });
+        tellAll(this.#listeners, { name, flag, before: old });
       }
     }
     this.#save();
-  }
-
-  #tell(change: FlagChange): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(change);
-      } catch (error) {
-        process.emitWarning(error instanceof Error ? error : String(error));
-      }
-    }
   }
 
   /** A file that is not there or cannot be read is none; what is wrong with it is a warning. */

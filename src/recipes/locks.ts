@@ -16,70 +16,23 @@
 // Costs: a lease, one write and one read to take a free lock; two writes' time until the next one
 // has it. A renewal every third of the TTL, which is no write.
 
-import type { Condition } from "../sdk/index.ts";
-import { type AnyStore, Contender, type ContendOptions, type HoldLostError } from "./contender.ts";
+import { type AnyStore, Contender, type ContendOptions, Holding } from "./contender.ts";
 
 export interface LockOptions extends ContendOptions {}
 
 /** A lock that is held. `await using` releases it. */
-export class Lock implements AsyncDisposable {
+export class Lock extends Holding implements AsyncDisposable {
   readonly name: string;
-  readonly #contender: Contender;
 
   /** Made by `acquireLock` and `tryLock`. */
   constructor(name: string, contender: Contender) {
+    super(contender);
     this.name = name;
-    this.#contender = contender;
-  }
-
-  /** The key in the store. */
-  get key(): string {
-    return this.#contender.key;
-  }
-
-  /** Larger than that of every earlier holder: give it along with what is done under the lock. */
-  get token(): number {
-    return this.#contender.token;
-  }
-
-  /** Whether it is still held, by the clock of now. */
-  get held(): boolean {
-    return this.#contender.held;
-  }
-
-  /** Aborts when the lock is lost or released; the reason is a HoldLostError. */
-  get signal(): AbortSignal {
-    return this.#contender.signal;
-  }
-
-  /** Resolves, never rejects, when the lock is lost or released. */
-  get lost(): Promise<HoldLostError> {
-    const { signal } = this.#contender;
-    return new Promise((resolve) => {
-      const told = (): void => resolve(signal.reason as HoldLostError);
-      signal.addEventListener("abort", told, { once: true });
-      if (signal.aborted) {
-        told();
-      }
-    });
-  }
-
-  /** Throws HoldLostError if the lock is not held any more. */
-  throwIfLost(): void {
-    this.#contender.throwIfLost();
-  }
-
-  /**
-   * For `txn().if(...)`: true only while this holder has the lock. A write under it is refused when
-   * the lock has passed on, whatever this process believes.
-   */
-  condition(): Condition {
-    return this.#contender.condition();
   }
 
   /** Lets the next one in. Idempotent. Rejects with ClientError; then the lease ends by itself. */
   release(): Promise<void> {
-    return this.#contender.leave();
+    return this.contender.leave();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
