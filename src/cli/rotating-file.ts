@@ -9,6 +9,7 @@ import {
   closeSync,
   createReadStream,
   createWriteStream,
+  existsSync,
   fstatSync,
   openSync,
   readdirSync,
@@ -183,8 +184,13 @@ async function compressAll(paths: readonly string[]): Promise<void> {
     try {
       const out = createWriteStream(partial, { mode: fileMode });
       await pipeline(createReadStream(path), createGzip(), out);
-      renameSync(partial, `${path}.gz`);
-      rmSync(path);
+      if (existsSync(path)) {
+        renameSync(partial, `${path}.gz`);
+        rmSync(path);
+      } else {
+        // It has become one too many meanwhile, and so has its copy.
+        rmSync(partial);
+      }
     } catch {
       rmSync(partial, { force: true });
     }

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { parseRotation, RotatingFile } from "../../src/cli/rotating-file.ts";
 
 const megabyte = 1024 * 1024;
@@ -78,6 +78,17 @@ test("backups are compressed when so asked", async () => {
   ]);
   const whole = gunzipSync(readFileSync(join(folder, names[1] ?? ""))).toString();
   expect(whole === line + line).toBe(true);
+});
+
+test("a backup that becomes one too many while it is compressed is gone", async () => {
+  const file = open({ compress: true, maxbackups: 1 }, "log");
+  fill(file, 2);
+  await vi.waitFor(() => expect(readdirSync(folder).join()).toContain(".gz.part"), {
+    interval: 1,
+  });
+  fill(file, 1);
+  await file.settled();
+  expect(readdirSync(folder)).toEqual(["log", "log-2026-11-25T07-10-02.000.gz"]);
 });
 
 test.each([
